@@ -1,0 +1,121 @@
+"""The batch record and its life. Statuses and their names are those of OpenAI's Batch object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class BatchStatus(StrEnum):
+    """Where a batch stands."""
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    CANCELLING = "cancelling"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.EXPIRED, BatchStatus.CANCELLED})
+"""The statuses that nothing follows."""
+
+_V, _I, _X, _F = (
+    BatchStatus.VALIDATING,
+    BatchStatus.IN_PROGRESS,
+    BatchStatus.CANCELLING,
+    BatchStatus.FINALIZING,
+)
+
+TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = {
+    _V: frozenset({_I, _X, _F, BatchStatus.FAILED}),
+    _I: frozenset({_X, _F}),
+    _X: frozenset({_F}),
+    _F: FINAL,
+    **{status: frozenset() for status in FINAL},
+}
+"""What may follow each status. Cancelling leads through finalizing, so that every ending lands its shards."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a batch failed, in the fields of OpenAI's batch errors. `line` is 1-based, in the input file."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows by outcome. `total` is an estimate until the batch is final."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Input:
+    """One object that a batch reads, pinned to its version where the submission knew it."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch's record. Times are seconds since the epoch; `spec` is the submission's own fields, as JSON-able data.
+
+    `ending` is what close found: the final status that complete will set. `closings` counts the executions that were
+    started to close the batch after its own had ended badly.
+    """
+
+    batch_id: str
+    status: BatchStatus
+    spec: Mapping[str, object]
+    inputs: tuple[Input, ...]
+    created_at: float
+    deadline: float
+    profile: str | None = None
+    name: str = ""
+    run: int = 0
+    closings: int = 0
+    ending: BatchStatus | None = None
+    problems: tuple[Problem, ...] = ()
+    shards: int = 0
+    counts: Counts = Counts()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can follow."""
+        return self.status in FINAL
+
+
+def moved(batch: Batch, status: BatchStatus, now: float) -> Batch:
+    """The batch in its next status, with the time noted; unchanged if it is there already or the table forbids it.
+
+    Whoever asks too late is not in error: a cancel may meet a batch that has just ended. Look at the status returned.
+    """
+    if status not in TRANSITIONS[batch.status]:
+        return batch
+    return replace(batch, status=status, times={**batch.times, status.value: now})
+
+
+def with_problem(batch: Batch, problem: Problem) -> Batch:
+    """The batch with one more reason noted, once."""
+    return batch if problem in batch.problems else replace(batch, problems=(*batch.problems, problem))

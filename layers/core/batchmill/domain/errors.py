@@ -1,0 +1,160 @@
+"""The one error tree.
+
+    BatchmillError
+    ├── UserError                the caller's to mend; never retried
+    │   ├── SpecInvalid          a field of a submission or profile is wrong
+    │   ├── InputMissing         an input object or file is not there
+    │   ├── InputChanged         an input object was overwritten or deleted after the plan pinned it
+    │   ├── InputInvalid         an input as a whole cannot be read (empty, no header, undecodable)
+    │   ├── RenderFailed         a row lacks what the template asks for; the row's outcome, never the shard's
+    │   ├── PlanTooLarge         more shards than one state machine run can carry
+    │   └── BatchNotFound        no batch of that id
+    ├── ShardEnded               how a dispatch ends without a part; the class name is the state machine's error name
+    │   ├── Rerouted             try the next of the route
+    │   ├── Cancelled            the batch was cancelled
+    │   └── DeadlineExceeded     the batch ran out of time
+    ├── Conflict                 a conditional write lost
+    │   ├── StaleDispatch        a message of an earlier dispatch
+    │   ├── Evicted              a later attempt, a reroute or an ending took the shard
+    │   └── AlreadyExists        the object or item is there already
+    ├── Gone                     what was asked for does not exist (any more)
+    ├── Transient                the service's trouble; try again
+    │   └── EngineDown           the engine has not answered for longer than a worker waits
+    └── PartsMissing             complete was called before every shard had its part
+
+Messages say what is wrong, where, and how to mend it; they never hold a prompt or a response.
+"""
+
+from __future__ import annotations
+
+
+class BatchmillError(Exception):
+    """Root of every error that batchmill raises on purpose."""
+
+    code = "internal_error"
+
+
+class UserError(BatchmillError):
+    """The caller's to mend; trying again without a change cannot help."""
+
+    code = "invalid_request"
+
+
+class SpecInvalid(UserError):
+    """A field of a submission, profile or batch file is wrong."""
+
+    code = "invalid_spec"
+
+
+class InputMissing(UserError):
+    """An input object or file is not there."""
+
+    code = "input_missing"
+
+
+class InputChanged(UserError):
+    """An input object was overwritten or deleted after the plan pinned it."""
+
+    code = "input_changed"
+
+
+class InputInvalid(UserError):
+    """An input cannot be read as a whole: empty, without a header, or not decodable."""
+
+    code = "input_invalid"
+
+
+class EmptyInput(InputInvalid):
+    """The input holds no row at all."""
+
+    code = "empty_input"
+
+
+class RenderFailed(UserError):
+    """A row that the template cannot be rendered with. The message names the placeholder, never the row's data."""
+
+    code = "template_error"
+
+
+class PlanTooLarge(UserError):
+    """More shards than one run of the state machine can carry."""
+
+    code = "plan_too_large"
+
+
+class BatchNotFound(UserError):
+    """No batch has that id."""
+
+    code = "batch_not_found"
+
+
+class ShardEnded(BatchmillError):
+    """A dispatch that ends without a part. Its class name is what the state machine's ErrorEquals names."""
+
+    code = "shard_ended"
+
+
+class Rerouted(ShardEnded):
+    """The shard goes to the next backend of its route."""
+
+    code = "rerouted"
+
+
+class Cancelled(ShardEnded):
+    """The batch was cancelled."""
+
+    code = "batch_cancelled"
+
+
+class DeadlineExceeded(ShardEnded):
+    """The batch's deadline passed."""
+
+    code = "batch_expired"
+
+
+class Conflict(BatchmillError):
+    """A conditional write lost to another writer."""
+
+    code = "conflict"
+
+
+class StaleDispatch(Conflict):
+    """A message of an earlier dispatch; whoever holds it drops it."""
+
+    code = "stale_dispatch"
+
+
+class Evicted(Conflict):
+    """A later attempt, a reroute or an ending took the shard from this attempt."""
+
+    code = "evicted"
+
+
+class AlreadyExists(Conflict):
+    """The object, item or execution is there already."""
+
+    code = "already_exists"
+
+
+class Gone(BatchmillError):
+    """What was asked for does not exist, or not in the version asked for."""
+
+    code = "not_found"
+
+
+class Transient(BatchmillError):
+    """The service's trouble, not ours; trying again may help."""
+
+    code = "unavailable"
+
+
+class EngineDown(Transient):
+    """The engine has not been healthy for longer than a worker waits for it."""
+
+    code = "engine_unavailable"
+
+
+class PartsMissing(BatchmillError):
+    """Complete was called before every shard had its part, or the parts do not tile the input."""
+
+    code = "parts_missing"

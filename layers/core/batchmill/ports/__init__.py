@@ -1,0 +1,1 @@
+"""What the steps need from outside, as small Protocols."""
