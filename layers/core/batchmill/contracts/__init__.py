@@ -1,0 +1,1 @@
+"""Every shape that crosses a wire, as pydantic models. Checked once, at the border."""

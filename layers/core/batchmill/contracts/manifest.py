@@ -1,0 +1,92 @@
+"""What is said of a finished batch: a part's own metadata, and manifest.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from batchmill.contracts.plan import PinnedObject
+
+
+class PartMetadata(BaseModel):
+    """The user metadata of a part file: what it holds, so that Complete need not read it. Values are strings in S3."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    attempt: int
+    writer: str
+    object: int
+    start: int
+    end: int
+    rows: int
+    ok: int
+    errors: int
+    prompt_tokens: int
+    completion_tokens: int
+    bytes: int
+    sha256: str
+
+    def as_metadata(self) -> dict[str, str]:
+        """The form that S3 keeps."""
+        return {name: str(value) for name, value in self.model_dump().items()}
+
+    @classmethod
+    def parse(cls, metadata: Mapping[str, str]) -> PartMetadata:
+        """From what S3 keeps. Raises pydantic's ValidationError for a file that is not a part."""
+        return cls.model_validate(dict(metadata))
+
+
+class ManifestFile(BaseModel):
+    """One part. `rows` = `ok` + `errors`; `bytes` of the file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    rows: int
+    ok: int
+    errors: int
+    bytes: int
+    sha256: str
+    prompt_tokens: int
+    completion_tokens: int
+    attempt: int
+    object: int
+    start: int
+    end: int
+
+
+class ManifestProblem(BaseModel):
+    """Why the batch did not complete."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+class Manifest(BaseModel):
+    """manifest.json: the whole of a finished run. Times are ISO 8601 in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batchmill: str
+    batch_id: str
+    run: int
+    status: str
+    endpoint: str
+    model: str | None
+    created_at: str
+    finished_at: str
+    rows: int
+    ok: int
+    errors: int
+    prompt_tokens: int
+    completion_tokens: int
+    bytes: int
+    columns: tuple[str, ...]
+    inputs: tuple[PinnedObject, ...]
+    files: tuple[ManifestFile, ...]
+    problems: tuple[ManifestProblem, ...] = ()

@@ -1,0 +1,96 @@
+"""A submission: what a batch is to do. The same fields in a profile, a batch file, the command line and the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from batchmill.domain.errors import SpecInvalid
+
+_DURATION = re.compile(r"(\d+)\s*([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST_WINDOW_SECONDS = 14 * 86400
+"""A queue keeps a message for 14 days; a batch cannot last longer than its messages."""
+
+
+def duration_seconds(text: str) -> int:
+    """Seconds in `30m`, `24h`, `7d`. Raises ValueError for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"not a duration: {text!r} (write for example 30m, 24h or 7d)")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+class BatchSpec(BaseModel):
+    """What to do with each row.
+
+    A row becomes a request by one of three ways: `body` (a template of the whole request body), `input` (for
+    embeddings, classify and the like) or `prompt` with an optional `system` (chat and completions). OpenAI batch lines
+    carry their own bodies and take none of them. Strings are Jinja2 templates over the row's columns; `params` are
+    merged into every body as they are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str = Field("/v1/chat/completions", pattern=r"^/[A-Za-z0-9_./-]{1,200}$")
+    model: str | None = Field(None, min_length=1, max_length=256)
+    format: Literal["auto", "openai", "jsonl", "csv"] = "auto"
+    prompt: str | None = None
+    system: str | None = None
+    input: str | None = None
+    body: dict[str, Any] | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    columns: list[str] | None = None
+    custom_id: str | None = Field(None, description="the column that holds the row's custom_id")
+    completion_window: str = "24h"
+    pool: str = "default"
+    shard_rows: int | None = Field(None, ge=1, le=1_000_000)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
+    name: str = Field("", max_length=128)
+
+    @field_validator("completion_window")
+    @classmethod
+    def _window(cls, text: str) -> str:
+        seconds = duration_seconds(text)
+        if not 1 <= seconds <= LONGEST_WINDOW_SECONDS:
+            raise ValueError("must lie between 1s and 14d")
+        return text
+
+    @model_validator(mode="after")
+    def _one_way_to_a_body(self) -> BatchSpec:
+        given = [name for name in ("prompt", "input", "body") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of prompt, input and body, not {' and '.join(given)}")
+        if self.system is not None and self.prompt is None:
+            raise ValueError("system needs a prompt beside it")
+        if self.format == "openai" and given:
+            raise ValueError(f"OpenAI batch lines carry their own bodies: remove {given[0]}")
+        return self
+
+    @property
+    def window_seconds(self) -> int:
+        """completion_window in seconds."""
+        return duration_seconds(self.completion_window)
+
+
+def explain(error: ValidationError, source: str) -> SpecInvalid:
+    """One readable error from pydantic's: `<source>: <field>: <what is wrong>`, one line a field."""
+    return SpecInvalid("\n".join(f"{source}: {line}" for line in _lines(error)))
+
+
+def _lines(error: ValidationError) -> Iterable[str]:
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(step) for step in item["loc"]) or "the whole"
+        message = "no such field" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        yield f"{where}: {message}"
+
+
+def parse_spec(data: object, source: str) -> BatchSpec:
+    """A spec from plain data. Raises SpecInvalid naming `source`, the field and what is wrong."""
+    try:
+        return BatchSpec.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, source) from None

@@ -1,0 +1,104 @@
+"""Payloads between the state machine and its functions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from batchmill.contracts.plan import ShardItem
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MachineInput(_Payload):
+    """What an execution starts with. `close` skips to the closing of a batch whose execution ended badly."""
+
+    batch_id: str
+    run: int = 0
+    entry: Literal["start", "close"] = "start"
+
+
+class RunInput(_Payload):
+    """The payload of plan, admit and complete."""
+
+    batch_id: str
+    run: int
+
+
+class ShardList(_Payload):
+    """Where a JSON array of shard items lies, and its length."""
+
+    bucket: str
+    key: str
+    count: int
+
+
+class PlanOutput(RunInput):
+    """What plan returns, and admit takes."""
+
+    shards: ShardList
+
+
+class AdmitOutput(PlanOutput):
+    """What admit returns: the map's parameters. `seconds_left` to the batch's deadline."""
+
+    seconds_left: int = Field(ge=1)
+    max_concurrency: int = Field(ge=1)
+
+
+class DispatchInput(_Payload):
+    """The payload of dispatch: one shard, and the token that waits for it."""
+
+    token: str
+    batch_id: str
+    run: int
+    shard: ShardItem
+
+
+class MachineError(BaseModel):
+    """An error as Step Functions hands it to a Catch."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    error: str = Field("", alias="Error")
+    cause: str = Field("", alias="Cause")
+
+
+class CloseInput(_Payload):
+    """The payload of close; `error` where the run came here by a Catch."""
+
+    batch_id: str
+    run: int
+    error: MachineError | None = None
+
+
+class CloseOutput(RunInput):
+    """What close returns: the shards without a part."""
+
+    missing: ShardList
+
+
+class LandInput(_Payload):
+    """The payload of land: one shard without a part."""
+
+    batch_id: str
+    run: int
+    shard: ShardItem
+
+
+class CancelInput(_Payload):
+    """The payload of cancel."""
+
+    batch_id: str
+
+
+class ShardMessage(_Payload):
+    """What a pool's queue carries: ids, never tokens."""
+
+    batch_id: str
+    run: int
+    shard: int
+    dispatch: int

@@ -1,0 +1,69 @@
+"""What a process is told by its environment. Read once, by bootstrap; nothing else looks at the environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchmill.contracts.pools import POOLS, Pool
+from batchmill.domain.errors import SpecInvalid
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A function's or worker's settings. Sizes in bytes, times in seconds."""
+
+    table: str
+    data_bucket: str
+    input_bucket: str = ""
+    state_machine_arn: str = ""
+    pools: Mapping[str, Pool] | None = None
+    shard_rows: int = 5000
+    max_concurrency: int = 1000
+    lease_seconds: float = 60.0
+    pool: str = "default"
+    engine_url: str = ""
+    engine_command: tuple[str, ...] = ()
+    engine_key: str = ""
+    window: int = 64
+    checkpoint_seconds: float = 20.0
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """From variables BATCHMILL_*. Raises SpecInvalid naming the variable that is missing or malformed."""
+
+        def text(name: str, default: str | None = None) -> str:
+            value = environment.get(f"BATCHMILL_{name}", default)
+            if value is None:
+                raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not set")
+            return value
+
+        def number(name: str, default: float) -> float:
+            value = text(name, str(default))
+            try:
+                return float(value)
+            except ValueError:
+                raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not a number: {value!r}") from None
+
+        return cls(
+            table=text("TABLE"),
+            data_bucket=text("DATA_BUCKET"),
+            input_bucket=text("INPUT_BUCKET", ""),
+            state_machine_arn=text("STATE_MACHINE_ARN", ""),
+            pools=POOLS.validate_json(text("POOLS", "{}")),
+            shard_rows=int(number("SHARD_ROWS", cls.shard_rows)),
+            max_concurrency=int(number("MAX_CONCURRENCY", cls.max_concurrency)),
+            lease_seconds=number("LEASE_SECONDS", cls.lease_seconds),
+            pool=text("POOL", "default"),
+            engine_url=text("ENGINE_URL", ""),
+            engine_command=_command(text("ENGINE_COMMAND", "")),
+            engine_key=text("ENGINE_KEY", ""),
+            window=int(number("WINDOW", cls.window)),
+            checkpoint_seconds=number("CHECKPOINT_SECONDS", cls.checkpoint_seconds),
+        )
+
+
+def _command(text: str) -> tuple[str, ...]:
+    """A command as a JSON array, or split at blanks."""
+    return tuple(json.loads(text)) if text.startswith("[") else tuple(text.split())

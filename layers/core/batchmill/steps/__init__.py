@@ -1,0 +1,1 @@
+"""The data flow, one module a step."""

@@ -1,0 +1,74 @@
+"""dispatch: sends one shard to a backend, having stored the token that waits for it first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchmill.contracts.pools import Pool
+from batchmill.contracts.workflow import DispatchInput, ShardMessage
+from batchmill.domain.batch import Batch, BatchStatus
+from batchmill.domain.errors import Cancelled, DeadlineExceeded, SpecInvalid
+from batchmill.domain.shard import Placement, Shard, ShardKey, answered, dispatched, sent
+from batchmill.ports.batches import Batches
+from batchmill.ports.clock import Clock
+from batchmill.ports.objects import Objects
+from batchmill.ports.queue import Queue
+from batchmill.steps.shard.answering import Answering
+from batchmill.steps.shard.committing import standing_part
+from batchmill.steps.shard.documents import Documents
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """The step. Its task ends when the token it was given is answered, by resume, sweep, cancel or itself."""
+
+    objects: Objects
+    batches: Batches
+    queue: Queue
+    answering: Answering
+    clock: Clock
+    data_bucket: str
+    pools: Mapping[str, Pool]
+
+    def __call__(self, asked: DispatchInput) -> None:
+        """Send the shard. Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried."""
+        batch = self._open_batch(asked.batch_id)
+        key = ShardKey(asked.batch_id, asked.run, asked.shard.n)
+        place = self._place(batch, asked.run)
+        now = self.clock.now()
+        shard = self.batches.change_shard(
+            key, asked.shard.span(), lambda old: dispatched(old, asked.token, place, batch.deadline, now)
+        )
+        part = standing_part(self.objects, self.data_bucket, key)
+        if part is not None:
+            # Resume may have met the record before the token was in it: answer our own.
+            self.answering.part_stands(key, part.attempt)
+            return
+        self._still_open(shard, asked.token)
+        message = ShardMessage(batch_id=key.batch_id, run=key.run, shard=key.shard, dispatch=shard.dispatch)
+        self.queue.send(self.pools[place.pool].queue_url, message.model_dump_json())
+        self.batches.update_shard(key, lambda old: sent(old, shard.dispatch, self.clock.now()))
+
+    def _open_batch(self, batch_id: str) -> Batch:
+        batch = self.batches.get(batch_id)
+        if batch.status is not BatchStatus.IN_PROGRESS:
+            raise Cancelled(f"batch {batch_id} is {batch.status}")
+        if self.clock.now() >= batch.deadline:
+            raise DeadlineExceeded(f"batch {batch_id} is past its completion window")
+        return batch
+
+    def _still_open(self, shard: Shard, token: str) -> None:
+        """Look at the batch again, now that the token is stored: a cancel in between has not seen it."""
+        try:
+            self._open_batch(shard.key.batch_id)
+        except (Cancelled, DeadlineExceeded):
+            self.batches.update_shard(shard.key, lambda old: answered(old, token, self.clock.now()))
+            raise
+
+    def _place(self, batch: Batch, run: int) -> Placement:
+        """Where the shard goes. The route is one pool, so a rerouted shard is sent there anew."""
+        document = Documents(self.objects, self.data_bucket, batch.batch_id, run).plan()
+        if document.spec.pool not in self.pools:
+            raise SpecInvalid(f"pool {document.spec.pool!r} is no longer deployed")
+        return Placement("ecs", document.spec.pool, document.fingerprint)

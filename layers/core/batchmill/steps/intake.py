@@ -1,0 +1,227 @@
+"""intake: a message becomes a batch and its execution, once however often it comes.
+
+Three kinds of message arrive: an object was created in the input bucket, a batch was submitted by name, an execution
+ended badly. A bad submission ends as a `failed` batch; only trouble of the services is raised, to be tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import yaml
+from pydantic import ValidationError
+
+from batchmill.contracts.intake import ENVELOPE, BatchFile, ExecutionEnded, ObjectCreated, Submission, Submitted
+from batchmill.contracts.pools import Pool
+from batchmill.contracts.spec import BatchSpec, explain, parse_spec
+from batchmill.contracts.workflow import MachineInput
+from batchmill.domain import ids
+from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, moved
+from batchmill.domain.errors import AlreadyExists, BatchNotFound, Gone, SpecInvalid, UserError
+from batchmill.ports.batches import Batches
+from batchmill.ports.clock import Clock
+from batchmill.ports.objects import Objects
+from batchmill.ports.templates import Templates
+from batchmill.ports.workflow import Workflow
+from batchmill.steps.shard.rendering import body_source
+
+BATCH_FILE_SUFFIXES = (".batch.yaml", ".batch.yml")
+CLOSINGS_LIMIT = 3
+"""Executions started to close one batch. One that cannot be closed in so many is a person's to look at (alarm)."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The step. `pools` are the deployment's, by name."""
+
+    objects: Objects
+    batches: Batches
+    workflow: Workflow
+    templates: Templates
+    clock: Clock
+    data_bucket: str
+    pools: Mapping[str, Pool]
+
+    def __call__(self, body: str) -> None:
+        """Take one message of the intake queue. Raises Transient; a message of no known form is logged and dropped."""
+        try:
+            envelope = ENVELOPE.validate_json(body)
+        except ValidationError as error:
+            log.error("intake: dropped a message of no known form: %s", explain(error, "message"))
+            return
+        if isinstance(envelope, ObjectCreated):
+            self._object_created(envelope)
+        elif isinstance(envelope, ExecutionEnded):
+            self._execution_ended(envelope)
+        else:
+            self._submitted(envelope)
+
+    def _object_created(self, event: ObjectCreated) -> None:
+        bucket, item = event.detail.bucket.name, event.detail.object
+        where = f"s3://{bucket}/{item.key}"
+        if item.key.endswith("/"):
+            log.info("intake: %s is a folder marker, left alone", where)
+            return
+        dropped = Input(bucket, item.key, item.version_id, item.etag or None)
+        submission = ids.object_key(bucket, item.key, item.version_id or f"{item.etag}:{item.sequencer}")
+        if item.key.endswith(BATCH_FILE_SUFFIXES):
+            self._batch_file(submission, dropped)
+            return
+        profile = item.key.split("/", 1)[0] if "/" in item.key else None
+        found = self._profile(profile) if profile else None
+        if found is None:
+            log.warning(
+                "intake: %s left alone: no profile %r, and no batch file names it as its trigger", where, profile
+            )
+            return
+        self._accept(submission, [dropped], found, f"profiles/{profile}.yaml", profile)
+
+    def _batch_file(self, submission: str, dropped: Input) -> None:
+        source = dropped.uri
+        try:
+            text = self.objects.get(dropped.bucket, dropped.key, dropped.version_id)
+            file = _parse_batch_file(text, source)
+            profile = self._profile(file.profile) if file.profile else b""
+            if profile is None:
+                raise SpecInvalid(f"{source}: profile: there is no profiles/{file.profile}.yaml in the data bucket")
+            base = _yaml_mapping(profile, f"profiles/{file.profile}.yaml") if profile else {}
+            inputs = [_named_input(name, dropped) for name in file.inputs]
+            self._accept_data(submission, inputs, {**base, **file.spec}, source, file.profile)
+        except Gone:
+            log.warning("intake: %s left alone: it was deleted before it was read", source)
+        except UserError as error:
+            self._refuse(submission, [dropped], error)
+
+    def _profile(self, name: str | None) -> bytes | None:
+        try:
+            return self.objects.get(self.data_bucket, f"profiles/{name}.yaml")
+        except Gone:
+            return None
+
+    def _submitted(self, envelope: Submitted) -> None:
+        detail: Submission = envelope.detail
+        inputs = [Input(item.bucket, item.key, item.version_id, item.etag) for item in detail.inputs]
+        submission = ids.digest("submit", detail.submission_id)
+        try:
+            self._accept_data(submission, inputs, detail.spec, "submission", None)
+        except UserError as error:
+            self._refuse(submission, inputs, error)
+
+    def _accept(self, submission: str, inputs: Sequence[Input], text: bytes, source: str, profile: str | None) -> None:
+        try:
+            self._accept_data(submission, inputs, _yaml_mapping(text, source), source, profile)
+        except UserError as error:
+            self._refuse(submission, inputs, error)
+
+    def _accept_data(
+        self, submission: str, inputs: Sequence[Input], data: object, source: str, profile: str | None
+    ) -> None:
+        spec = parse_spec(data, source)
+        self._check(spec, source)
+        batch = self._batch(submission, inputs, spec.model_dump(mode="json", exclude_defaults=True))
+        deadline = batch.created_at + spec.window_seconds
+        batch = replace(batch, deadline=deadline, profile=profile, name=spec.name)
+        try:
+            self.batches.create(batch)
+        except AlreadyExists:
+            batch = self.batches.get(batch.batch_id)
+        if not batch.final:
+            # Also for a batch that was there: the first delivery may have ended between the two writes.
+            self._start(batch, MachineInput(batch_id=batch.batch_id))
+            log.info("intake: batch %s accepted from %s", batch.batch_id, source)
+
+    def _check(self, spec: BatchSpec, source: str) -> None:
+        """What the spec's own model cannot see: the deployment's pools, and the templates' syntax."""
+        pool = self.pools.get(spec.pool)
+        if pool is None:
+            raise SpecInvalid(f"{source}: pool: no pool {spec.pool!r}; there are: {', '.join(sorted(self.pools))}")
+        if spec.model and pool.model and spec.model != pool.model:
+            raise SpecInvalid(f"{source}: model: pool {spec.pool!r} serves {pool.model}, not {spec.model}")
+        if any(part is not None for part in (spec.body, spec.input, spec.prompt)):
+            try:
+                self.templates.compile(body_source(spec))
+            except SpecInvalid as error:
+                raise SpecInvalid(f"{source}: {error}") from None
+
+    def _refuse(self, submission: str, inputs: Sequence[Input], error: UserError) -> None:
+        batch = self._batch(submission, inputs, {})
+        failed = moved(batch, BatchStatus.FAILED, batch.created_at)
+        failed = replace(failed, problems=(Problem(error.code, str(error)),))
+        log.warning("intake: batch %s failed: %s", batch.batch_id, error)
+        try:
+            self.batches.create(failed)
+        except AlreadyExists:
+            log.info("intake: batch %s was there already", batch.batch_id)
+
+    def _batch(self, submission: str, inputs: Sequence[Input], spec: Mapping[str, object]) -> Batch:
+        now = self.clock.now()
+        return Batch(
+            batch_id=ids.batch_id(submission),
+            status=BatchStatus.VALIDATING,
+            spec=spec,
+            inputs=tuple(inputs),
+            created_at=now,
+            deadline=now,
+        )
+
+    def _execution_ended(self, event: ExecutionEnded) -> None:
+        """An execution that ended without closing its batch: another one starts, at close."""
+        if event.detail.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
+            return
+        try:
+            told = MachineInput.model_validate_json(event.detail.input or "")
+            batch = self.batches.get(told.batch_id)
+        except (ValidationError, BatchNotFound):
+            log.warning("intake: execution %s is of no batch, left alone", event.detail.name)
+            return
+        closing = _closing_of(event.detail.name) + 1
+        if batch.final or closing > CLOSINGS_LIMIT:
+            log.log(logging.INFO if batch.final else logging.ERROR, "intake: %s not closed again", batch.batch_id)
+            return
+        problem = Problem("execution_" + event.detail.status.lower(), f"execution {event.detail.name} ended so")
+        self.batches.change(batch.batch_id, lambda old: replace(old, closings=closing, problems=_added(old, problem)))
+        self._start(batch, MachineInput(batch_id=batch.batch_id, run=told.run, entry="close"), closing)
+
+    def _start(self, batch: Batch, machine: MachineInput, closing: int = 0) -> None:
+        self.workflow.start(ids.execution_name(batch.batch_id, machine.run, closing), machine.model_dump())
+
+
+def _added(batch: Batch, problem: Problem) -> tuple[Problem, ...]:
+    return batch.problems if problem in batch.problems else (*batch.problems, problem)
+
+
+def _closing_of(name: str) -> int:
+    head, mark, count = name.rpartition("-c")
+    return int(count) if head and mark and count.isdigit() else 0
+
+
+def _yaml_mapping(text: bytes, source: str) -> dict[str, object]:
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecInvalid(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise SpecInvalid(f"{source}: a mapping of fields is needed, such as `endpoint: /v1/embeddings`")
+    return {str(name): value for name, value in data.items()}
+
+
+def _parse_batch_file(text: bytes, source: str) -> BatchFile:
+    try:
+        return BatchFile.model_validate(_yaml_mapping(text, source))
+    except ValidationError as error:
+        raise explain(error, source) from None
+
+
+def _named_input(name: str, beside: Input) -> Input:
+    """An input that a batch file names: an s3:// URI, or a key beside the file."""
+    if name.startswith("s3://"):
+        bucket, slash, key = name.removeprefix("s3://").partition("/")
+        if not (bucket and slash and key):
+            raise SpecInvalid(f"{beside.uri}: inputs: not an s3://bucket/key: {name!r}")
+        return Input(bucket, key)
+    folder = beside.key.rpartition("/")[0]
+    return Input(beside.bucket, f"{folder}/{name}" if folder else name)

@@ -1,0 +1,1 @@
+"""How one shard is done: rows, rendering, judging answers, checkpoints, the commit. Used by several steps."""

@@ -1,0 +1,100 @@
+"""sweep: every minute, finds what events missed: parts without an answer, dead workers, shards out of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from batchmill.domain.batch import Batch, BatchStatus
+from batchmill.domain.errors import BatchNotFound, Cancelled, DeadlineExceeded, Rerouted
+from batchmill.domain.shard import Shard, ShardState, lease_is_dead, observed, rerouted
+from batchmill.ports.batches import Batches
+from batchmill.ports.clock import Clock
+from batchmill.ports.objects import Objects
+from batchmill.steps.shard.answering import Answering
+from batchmill.steps.shard.committing import standing_part
+
+DEAD_AFTER_LEASES = 3.0
+"""A queue redelivers a dead worker's message after one lease; a shard not taken up long after is dispatched anew."""
+
+
+@dataclass
+class Swept:
+    """What one sweep did, in shards."""
+
+    open: int = 0
+    answered: int = 0
+    rerouted: int = 0
+    ended: int = 0
+    oldest_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The step."""
+
+    objects: Objects
+    batches: Batches
+    answering: Answering
+    clock: Clock
+    data_bucket: str
+    lease_seconds: float
+    _seen: dict[str, Batch | None] = field(default_factory=dict, compare=False)
+
+    def __call__(self) -> Swept:
+        """Look at every shard whose token waits. Raises Transient; the next sweep goes on."""
+        swept = Swept()
+        self._seen.clear()
+        for shard in self.batches.open_shards():
+            swept.open += 1
+            swept.oldest_seconds = max(swept.oldest_seconds, self.clock.now() - shard.created_at)
+            self._look(shard, swept)
+        return swept
+
+    def _look(self, shard: Shard, swept: Swept) -> None:
+        if shard.state is ShardState.COMMITTED:
+            self.answering.succeed(shard)
+            swept.answered += 1
+            return
+        batch = self._batch(shard.key.batch_id)
+        if batch is None or batch.status is not BatchStatus.IN_PROGRESS:
+            self.answering.fail(shard, Cancelled(f"batch {shard.key.batch_id} is not running"))
+            swept.ended += 1
+        elif self.clock.now() >= shard.deadline:
+            self.answering.fail(shard, DeadlineExceeded("the batch is past its completion window"))
+            swept.ended += 1
+        elif shard.rerouting:
+            self._reroute(shard, swept)  # an earlier one was cut off before the token was failed
+        elif shard.state is ShardState.RUNNING:
+            self._look_at_lease(shard, swept)
+
+    def _look_at_lease(self, shard: Shard, swept: Swept) -> None:
+        now = self.clock.now()
+        noted = self.batches.update_shard(shard.key, lambda old: observed(old, now))
+        if noted is None or not lease_is_dead(noted, DEAD_AFTER_LEASES * self.lease_seconds, now):
+            return
+        part = standing_part(self.objects, self.data_bucket, shard.key)
+        if part is not None:
+            self.answering.part_stands(shard.key, part.attempt)
+            swept.answered += 1
+            return
+        renewal, attempt, token = noted.renewal, noted.attempt, noted.token
+
+        def change(old: Shard) -> Shard:
+            still = (old.renewal, old.attempt, old.token) == (renewal, attempt, token)
+            return rerouted(old, now) if still and old.state is ShardState.RUNNING else old
+
+        after = self.batches.update_shard(shard.key, change)
+        if after is not None and after.rerouting:
+            self._reroute(after, swept)
+
+    def _reroute(self, shard: Shard, swept: Swept) -> None:
+        self.answering.fail(shard, Rerouted(f"attempt {shard.attempt} has not been heard of"))
+        swept.rerouted += 1
+
+    def _batch(self, batch_id: str) -> Batch | None:
+        if batch_id not in self._seen:
+            try:
+                self._seen[batch_id] = self.batches.get(batch_id)
+            except BatchNotFound:
+                self._seen[batch_id] = None
+        return self._seen[batch_id]
