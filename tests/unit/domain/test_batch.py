@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchmill.domain.batch import FINAL, TRANSITIONS, Batch, BatchStatus, Problem, moved, with_problem
+
+
+def batch(status: BatchStatus) -> Batch:
+    return Batch("batch_1", status, {}, (), 0.0, 10.0)
+
+
+@given(start=st.sampled_from(list(BatchStatus)), path=st.lists(st.sampled_from(list(BatchStatus)), max_size=8))
+def test_a_final_status_stays_whatever_is_asked(start: BatchStatus, path: list[BatchStatus]) -> None:
+    now = batch(start)
+    for i, status in enumerate(path):
+        after = moved(now, status, float(i))
+        assert after.status in {now.status} | TRANSITIONS[now.status]
+        if now.status in FINAL:
+            assert after == now
+        now = after
+
+
+@pytest.mark.parametrize("status", [status for status in BatchStatus if status not in FINAL])
+def test_every_status_that_is_not_final_leads_to_a_final_one(status: BatchStatus) -> None:
+    seen, reach = set(), {status}
+    while reach - seen:
+        step = (reach - seen).pop()
+        seen.add(step)
+        reach |= TRANSITIONS[step]
+    assert reach & FINAL
+
+
+def test_a_move_notes_its_time_and_a_refused_one_nothing() -> None:
+    running = moved(batch(BatchStatus.VALIDATING), BatchStatus.IN_PROGRESS, 3.0)
+    assert running.times == {"in_progress": 3.0}
+    assert moved(running, BatchStatus.COMPLETED, 4.0) is running
+
+
+def test_a_problem_is_noted_once() -> None:
+    problem = Problem("empty_input", "no rows")
+    once = with_problem(batch(BatchStatus.VALIDATING), problem)
+    assert with_problem(once, problem) is once
+    assert once.problems == (problem,)
