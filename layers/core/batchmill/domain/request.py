@@ -132,5 +132,8 @@ RESULT_COLUMNS = (
 
 
 def carried_name(name: str) -> str:
-    """A carried input column's name in the results: `input_<name>` where the results have a column of that name."""
-    return f"input_{name}" if name in RESULT_COLUMNS else name
+    """A carried input column's name in the results: `input_<name>` where the results have a column of that name.
+
+    Case does not count: DuckDB and others would not tell `Status` from `status`.
+    """
+    return f"input_{name}" if name.lower() in RESULT_COLUMNS else name

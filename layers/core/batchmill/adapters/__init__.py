@@ -1,0 +1,1 @@
+"""The ports over real libraries, one module a library."""

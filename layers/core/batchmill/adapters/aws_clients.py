@@ -1,0 +1,50 @@
+"""boto3 clients as batchmill wants them: one place for timeouts, retries and signatures.
+
+Region, credentials and endpoint come from where boto3 always takes them, at the call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+def config(signature_version: str | None = None) -> Config:
+    """Five tries in all with the standard back-off; 5 s to connect, 60 s to read (a queue is polled for up to 20 s)."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=32,
+        tcp_keepalive=True,
+        signature_version=signature_version,
+        user_agent_extra="batchmill",
+    )
+
+
+def s3_client() -> S3Client:
+    """S3, signing (and presigning) by SigV4, which conditional writes demand."""
+    return boto3.client("s3", config=config("s3v4"))
+
+
+def dynamodb_client() -> DynamoDBClient:
+    """DynamoDB."""
+    return boto3.client("dynamodb", config=config())
+
+
+def sqs_client() -> SQSClient:
+    """SQS."""
+    return boto3.client("sqs", config=config())
+
+
+def stepfunctions_client() -> SFNClient:
+    """Step Functions."""
+    return boto3.client("stepfunctions", config=config())

@@ -1,0 +1,35 @@
+"""How the clients are set up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from batchmill.adapters.aws_clients import dynamodb_client, s3_client, sqs_client, stepfunctions_client
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+def test_every_client_is_patient_for_a_long_poll_and_retries_as_standard() -> None:
+    for client in (s3_client(), dynamodb_client(), sqs_client(), stepfunctions_client()):
+        config: Any = client.meta.config
+        assert config.read_timeout > 20
+        assert config.retries == {"mode": "standard", "total_max_attempts": 5}
+        assert client.meta.region_name == "eu-west-1"
+
+
+def test_s3_presigns_by_sigv4() -> None:
+    url = s3_client().generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert "X-Amz-Credential=" in url
+
+
+def test_the_endpoint_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert s3_client().meta.endpoint_url == "http://127.0.0.1:4566"

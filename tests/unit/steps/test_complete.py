@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from batchmill.contracts.manifest import Manifest
+from batchmill.contracts.workflow import CloseInput, RunInput
+from batchmill.domain.batch import BatchStatus
+from batchmill.domain.errors import EmptyInput, PartsMissing
+from support.shards import Running
+from support.world import DATA, World
+
+
+def finished(rows: int = 6) -> Running:
+    running = Running(rows)
+    for item in running.items:
+        running.commit(item.n)
+    running.world.close(CloseInput(batch_id=running.batch_id, run=0))
+    return running
+
+
+def manifest(running: Running) -> Manifest:
+    return Manifest.model_validate_json(running.world.objects.get(DATA, f"batches/{running.batch_id}/manifest.json"))
+
+
+def test_a_whole_batch_becomes_final_with_its_counts() -> None:
+    running = finished()
+    batch = running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert batch.status is BatchStatus.COMPLETED
+    assert (batch.counts.total, batch.counts.completed, batch.counts.failed) == (6, 6, 0)
+
+
+def test_the_manifest_names_every_file_with_its_hash_and_every_input_with_its_version() -> None:
+    running = finished()
+    running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    told = manifest(running)
+    assert (told.status, told.rows, told.ok) == ("completed", 6, 6)
+    assert told.inputs[0].version_id is not None
+    for file in told.files:
+        body = running.world.objects.get(DATA, file.key)
+        assert (file.sha256, file.bytes) == (hashlib.sha256(body).hexdigest(), len(body))
+
+
+def test_complete_again_changes_nothing() -> None:
+    running = finished()
+    first = running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    told = manifest(running)
+    running.world.clock.move(60)
+    assert running.world.complete(RunInput(batch_id=running.batch_id, run=0)) == first
+    assert manifest(running) == told
+
+
+def test_a_shard_without_a_part_is_refused() -> None:
+    running = Running()
+    running.commit(1)
+    with pytest.raises(PartsMissing, match="shards have no part, the first being 0"):
+        running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+
+
+def test_parts_that_do_not_tile_the_input_are_refused() -> None:
+    running = Running()
+    running.items[0] = running.items[0].model_copy(update={"end": running.items[0].end - 1})
+    for item in running.items:
+        running.commit(item.n)
+    with pytest.raises(PartsMissing, match="do not tile its input: gap in object 0"):
+        running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+
+
+def test_a_batch_whose_plan_failed_ends_failed_with_a_manifest_that_says_why() -> None:
+    world = World()
+    batch_id = world.drop(b"")
+    with pytest.raises(EmptyInput):
+        world.plan(RunInput(batch_id=batch_id, run=0))
+    world.close(CloseInput(batch_id=batch_id, run=0))
+    assert world.complete(RunInput(batch_id=batch_id, run=0)).status is BatchStatus.FAILED
+    told = Manifest.model_validate_json(world.objects.get(DATA, f"batches/{batch_id}/manifest.json"))
+    assert [problem.code for problem in told.problems] == ["empty_input"]

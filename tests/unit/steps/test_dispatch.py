@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from batchmill.contracts.workflow import CancelInput
+from batchmill.domain.errors import Cancelled, DeadlineExceeded
+from batchmill.domain.shard import ShardState
+from support.shards import Running
+from support.world import QUEUE
+
+
+def test_a_dispatch_stores_the_token_and_sends_ids_only() -> None:
+    running = Running()
+    running.dispatch("secret-token")
+    shard = running.shard()
+    assert (shard.state, shard.token, shard.dispatch) == (ShardState.SENT, "secret-token", 1)
+    (message,) = running.world.queue.messages[QUEUE]
+    assert json.loads(message.body) == {"batch_id": running.batch_id, "run": 0, "shard": 0, "dispatch": 1}
+
+
+def test_the_record_is_written_before_anything_is_sent() -> None:
+    running = Running()
+    states: list[ShardState] = []
+    running.world.queue.before = lambda _: states.append(running.shard().state)
+    running.dispatch()
+    assert states == [ShardState.WAITING]
+
+
+def test_a_part_that_is_there_answers_the_token_at_once_and_sends_nothing() -> None:
+    running = Running()
+    running.commit()
+    running.dispatch("token-1")
+    assert running.world.workflow.answers["token-1"].error is None
+    assert running.shard().state is ShardState.COMMITTED
+    assert running.world.queue.depth(QUEUE) == 0
+
+
+def test_a_second_dispatch_makes_the_first_message_stale() -> None:
+    running = Running()
+    running.dispatch("token-1")
+    running.dispatch("token-2")
+    assert (running.shard().dispatch, running.shard().token) == (2, "token-2")
+
+
+def test_a_cancelled_batch_sends_nothing() -> None:
+    running = Running()
+    running.world.cancel(CancelInput(batch_id=running.batch_id))
+    with pytest.raises(Cancelled):
+        running.dispatch()
+    assert running.world.queue.depth(QUEUE) == 0
+
+
+def test_a_cancel_that_comes_before_the_token_is_stored_still_ends_the_task() -> None:
+    running = Running()
+
+    def between() -> None:
+        running.world.cancel(CancelInput(batch_id=running.batch_id))
+
+    running.world.batches.between = between
+    with pytest.raises(Cancelled):
+        running.dispatch()
+    assert running.shard().token is None
+    assert running.world.queue.depth(QUEUE) == 0
+
+
+def test_a_batch_out_of_time_sends_nothing() -> None:
+    running = Running()
+    running.world.clock.move(3600)
+    with pytest.raises(DeadlineExceeded):
+        running.dispatch()
