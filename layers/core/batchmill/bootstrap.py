@@ -219,4 +219,4 @@ def work(engine: Engine) -> Work:
         lease_seconds=told.lease_seconds,
         checkpoint_seconds=told.checkpoint_seconds,
     )
-    return Work(tools, _queue(), _pools()[told.pool].queue_url)
+    return Work(tools, _queue(), _pools()[told.pool].queue_url, told.poll_seconds)

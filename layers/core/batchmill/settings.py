@@ -28,6 +28,7 @@ class Settings:
     engine_key: str = ""
     window: int = 64
     checkpoint_seconds: float = 20.0
+    poll_seconds: int = 10
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -61,6 +62,7 @@ class Settings:
             engine_key=text("ENGINE_KEY", ""),
             window=int(number("WINDOW", cls.window)),
             checkpoint_seconds=number("CHECKPOINT_SECONDS", cls.checkpoint_seconds),
+            poll_seconds=int(number("POLL_SECONDS", cls.poll_seconds)),
         )
 
 

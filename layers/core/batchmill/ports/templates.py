@@ -20,4 +20,3 @@ class Templates(Protocol):
     def compile(self, source: object) -> Template:
         """Raises SpecInvalid for a template with a syntax error."""
         ...
-

@@ -29,9 +29,6 @@ from batchmill.steps.shard.documents import Documents
 SHARDS_HELD = 2
 """Shards a worker holds at once: the next one's requests fill the window while the last one's drain."""
 
-POLL_SECONDS = 5
-"""One long poll. A stop waits for it at most."""
-
 PAUSE_SECONDS = 2.0
 """After trouble of the services, before the next poll."""
 
@@ -40,11 +37,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Work:
-    """The step. `run` returns when `stop` is set and every shard held has been committed, or saved and given back."""
+    """The step. `run` returns when `stop` is set and every shard held has been committed, or saved and given back.
+
+    `poll_seconds`: one long poll of the queue; a stop of an idle worker waits for it at most.
+    """
 
     tools: Tools
     queue: Queue
     queue_url: str
+    poll_seconds: int = 10
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _plans: dict[tuple[str, int], PlanDocument] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class Work:
         visibility = max(1, round(self.tools.lease_seconds))
         while not self.stop.is_set():
             try:
-                taken = await asyncio.to_thread(self.queue.receive, self.queue_url, POLL_SECONDS, visibility)
+                taken = await asyncio.to_thread(self.queue.receive, self.queue_url, self.poll_seconds, visibility)
                 if taken is not None:
                     await self.take(taken)
             except EngineDown:

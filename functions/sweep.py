@@ -1,0 +1,16 @@
+"""Lambda: finds what events missed, every minute."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from batchmill import bootstrap
+from batchmill.observability import logger
+
+log = logger()
+
+
+@log.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """A schedule's event to what was done, counted."""
+    return bootstrap.sweep()()

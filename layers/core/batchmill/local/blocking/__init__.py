@@ -1,0 +1,1 @@
+"""A folder for the import path of functions that lack a layer: see its sitecustomize."""

@@ -1,0 +1,1 @@
+"""How the embedded stack makes each family of resource types."""

@@ -1,0 +1,133 @@
+"""That the template keeps what it must: least privilege, private buckets, parts written once, no loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from template.reading import POOL, ROOT, as_list, named
+
+BUCKETS = ROOT.of("S3::Bucket")
+STATEMENTS = [*ROOT.statements(), *POOL.statements()]
+ALLOWED = [(owner, statement) for owner, statement in STATEMENTS if statement["Effect"] == "Allow"]
+
+# Actions that take no resource; every other one is scoped.
+WITHOUT_RESOURCE = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+
+
+def bucket_policy(bucket: str) -> list[dict[str, Any]]:
+    """The statements on a bucket."""
+    [policy] = [p for p in ROOT.of("S3::BucketPolicy").values() if p["Bucket"] == {"Ref": bucket}]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def rules_into(queue: str) -> dict[str, dict[str, Any]]:
+    """The patterns of the rules that send to a queue."""
+    arn = {"Fn::GetAtt": [queue, "Arn"]}
+    rules = ROOT.of("Events::Rule").items()
+    return {name: rule["EventPattern"] for name, rule in rules if arn in [t["Arn"] for t in rule["Targets"]]}
+
+
+def test_no_action_is_a_wildcard() -> None:
+    assert [(o, s["Action"]) for o, s in ALLOWED if any("*" in action for action in as_list(s["Action"]))] == []
+
+
+def test_no_resource_is_everything_but_where_an_action_takes_none() -> None:
+    everything = [statement for _, statement in ALLOWED if "*" in as_list(statement.get("Resource", "none"))]
+    assert {action for statement in everything for action in as_list(statement["Action"])} == WITHOUT_RESOURCE
+
+
+def test_nobody_may_delete_an_object_or_a_record() -> None:
+    actions = {action for _, statement in ALLOWED for action in as_list(statement["Action"])}
+    assert not {action for action in actions if "Delete" in action} - {"sqs:DeleteMessage"}
+
+
+def test_workers_never_call_step_functions() -> None:
+    actions = [action for _, statement in POOL.statements() for action in as_list(statement["Action"])]
+    assert [action for action in actions if action.startswith("states:")] == []
+
+
+@pytest.mark.parametrize("name", ROOT.of("Serverless::Function"))
+def test_every_function_has_a_policy_of_its_own(name: str) -> None:
+    assert ROOT.of("Serverless::Function")[name]["Policies"]
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_are_private_encrypted_kept_and_reached_by_tls_only(name: str) -> None:
+    assert set(BUCKETS[name]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert BUCKETS[name]["BucketEncryption"]
+    assert ROOT.resources[name]["DeletionPolicy"] == "Retain"
+    [tls] = [s for s in bucket_policy(name) if s["Sid"] == "TlsOnly"]
+    assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert len(tls["Resource"]) == 2
+
+
+def test_the_input_bucket_keeps_versions_and_both_buckets_tell_eventbridge() -> None:
+    assert BUCKETS["InputBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    for bucket in BUCKETS.values():
+        assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+
+
+def test_results_never_trigger_intake() -> None:
+    patterns = rules_into("IntakeQueue")
+    assert set(patterns) == {"DropRule", "ExecutionEndedRule"}
+    assert "DataBucket" not in named(patterns["DropRule"])
+    assert patterns["DropRule"]["detail"] == {"bucket": {"name": [{"Ref": "InputBucket"}]}}
+
+
+def test_only_bad_ends_of_our_own_executions_come_back_to_intake() -> None:
+    detail = rules_into("IntakeQueue")["ExecutionEndedRule"]["detail"]
+    assert detail == {"stateMachineArn": [{"Ref": "StateMachine"}], "status": ["FAILED", "TIMED_OUT", "ABORTED"]}
+
+
+def test_parts_and_nothing_else_are_resumed() -> None:
+    [pattern] = rules_into("ResumeQueue").values()
+    assert pattern["detail"]["object"] == {"key": [{"wildcard": "batches/*/results/*part-*.parquet"}]}
+
+
+def test_a_part_can_only_be_written_where_there_is_none() -> None:
+    [rule] = [s for s in bucket_policy("DataBucket") if s["Sid"] == "PartsAreWrittenOnce"]
+    assert rule["Effect"] == "Deny"
+    assert rule["Principal"] == "*"
+    assert rule["Action"] == "s3:PutObject"
+    assert rule["Resource"] == {"Fn::Sub": "${DataBucket.Arn}/batches/*/results/*part-*.parquet"}
+    # CreateMultipartUpload and UploadPart cannot carry the header: only what creates an object is held to it.
+    assert rule["Condition"] == {
+        "Null": {"s3:if-none-match": "true"},
+        "Bool": {"s3:ObjectCreationOperation": "true"},
+    }
+
+
+@pytest.mark.parametrize("name", ROOT.of("SQS::QueuePolicy"))
+def test_queues_take_messages_from_our_own_rules_only(name: str) -> None:
+    policy = ROOT.of("SQS::QueuePolicy")[name]
+    [queue] = policy["Queues"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    senders = named(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+    assert senders == set(rules_into(queue["Ref"]))
+
+
+def test_the_table_is_kept_backed_up_and_forgets_what_has_expired() -> None:
+    [table] = ROOT.of("DynamoDB::Table").values()
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert ROOT.resources["Table"]["DeletionPolicy"] == "Retain"
+
+
+def test_a_worker_has_less_time_to_stop_than_a_spot_notice_gives() -> None:
+    [task] = POOL.of("ECS::TaskDefinition").values()
+    assert [container["StopTimeout"] for container in task["ContainerDefinitions"]] == [110]
+
+
+def test_workers_have_no_public_address_and_nobody_calls_them() -> None:
+    [service] = POOL.of("ECS::Service").values()
+    assert service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
+    [group] = POOL.of("EC2::SecurityGroup").values()
+    assert "SecurityGroupIngress" not in group
+
+
+def test_the_sweep_runs_every_minute() -> None:
+    [event] = ROOT.of("Serverless::Function")["SweepFunction"]["Events"].values()
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
