@@ -31,7 +31,8 @@ def test_duckdb_reads_a_glob_of_the_results(stack: Deployed) -> None:
     stack.final(batch_id)
     stack.rows(batch_id)
     files = str(stack.folder / f"batches_{batch_id}_results_*.parquet")
-    found = duckdb.sql(f"select text, output_text from read_parquet('{files}') order by shard, row").fetchall()
+    query = f"select text, output_text from read_parquet('{files}') order by shard, row"
+    found = duckdb.execute(query).fetchall()
     assert len(found) == 120
     assert all(output == expected_text(text) for text, output in found)
 

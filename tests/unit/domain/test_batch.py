@@ -24,7 +24,8 @@ def test_a_final_status_stays_whatever_is_asked(start: BatchStatus, path: list[B
 
 @pytest.mark.parametrize("status", [status for status in BatchStatus if status not in FINAL])
 def test_every_status_that_is_not_final_leads_to_a_final_one(status: BatchStatus) -> None:
-    seen, reach = set(), {status}
+    seen: set[BatchStatus] = set()
+    reach = {status}
     while reach - seen:
         step = (reach - seen).pop()
         seen.add(step)

@@ -113,7 +113,7 @@ async def _stopped(running: Running, engine: ScriptedEngine, stop: Callable[[Wor
 
     engine.script = script
     work = worker(running, engine)
-    work.tools.window._clock = FakeClock(auto=False)  # type: ignore[attr-defined]
+    work.tools.window._clock = FakeClock(auto=False)
     task = asyncio.create_task(work.take(take(running)))
     rows = len(running.outcomes())
     await until(lambda: sum(engine.answered.values()) >= rows)
@@ -171,7 +171,7 @@ async def test_a_finished_row_that_was_saved_is_never_asked_again_after_a_kill()
     running.dispatch()
     engine = ScriptedEngine(script=lambda text, before: Reply(503, b"", 1) if text == "t0" else None)
     work = worker(running, engine, checkpoint_seconds=0.0)
-    work.tools.window._clock = FakeClock(auto=False)  # type: ignore[attr-defined]
+    work.tools.window._clock = FakeClock(auto=False)
     task = asyncio.create_task(work.take(take(running)))
     rows = len(running.outcomes())
     await until(lambda: sum(engine.answered.values()) >= rows)
@@ -267,7 +267,12 @@ async def test_trouble_of_the_table_gives_the_message_back_and_the_worker_goes_o
     running.world.queue.clock = work.tools.clock
     task = asyncio.create_task(work.run())
     running.world.queue.again(QUEUE)
-    await until(lambda: running.world.queue.again(QUEUE) or running.world.parts_written)
+
+    def come_again_until_done() -> list[str]:
+        running.world.queue.again(QUEUE)
+        return running.world.parts_written
+
+    await until(come_again_until_done)
     work.stop.set()
     await asyncio.wait_for(task, 20)
     assert running.shard().state is ShardState.COMMITTED

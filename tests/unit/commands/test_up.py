@@ -1,0 +1,36 @@
+from batchmill.commands.embedded import Running
+from batchmill.commands.up import addresses, ready_lines
+from batchmill.local.host import Deployment
+
+OUTPUTS = {
+    "InputBucket": "in",
+    "DataBucket": "data",
+    "IntakeQueueUrl": "queue",
+    "StateMachineArn": "arn",
+    "TableName": "table",
+}
+RUNNING = Running(
+    Deployment("batchmill", "id", {}, OUTPUTS, {}, ["AWS::IAM::Role (13): no permission is checked here"]),
+    "http://127.0.0.1:1",
+    "http://127.0.0.1:2/v1",
+    "m",
+)
+
+
+def test_a_program_is_told_all_it_needs() -> None:
+    told = addresses(RUNNING)
+    assert (told["aws_endpoint_url"], told["input_bucket"], told["data_bucket"]) == ("http://127.0.0.1:1", "in", "data")
+    assert set(told) >= {
+        "intake_queue_url",
+        "state_machine_arn",
+        "table",
+        "access_key_id",
+        "secret_access_key",
+        "region",
+    }
+
+
+def test_a_person_is_told_what_to_export_how_the_clock_runs_and_what_is_not_simulated() -> None:
+    text = "\n".join(ready_lines(RUNNING, 30.0))
+    for part in ("export AWS_ENDPOINT_URL=http://127.0.0.1:1", "30 times", "AWS::IAM::Role (13)"):
+        assert part in text
