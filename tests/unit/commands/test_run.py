@@ -35,7 +35,7 @@ class FakeStack:
         self.at_poll: Callable[[], None] = lambda: None
 
     def start(self) -> SimpleNamespace:
-        return SimpleNamespace(deployment=SimpleNamespace(name="batchmill"))
+        return SimpleNamespace(deployment=SimpleNamespace(name="batchmill"), engine_url="http://127.0.0.1:9/v1")
 
     def stop(self) -> None:
         self.stopped += 1

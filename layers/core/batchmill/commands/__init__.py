@@ -1,0 +1,1 @@
+"""The commands of `batchmill`, one module a command. `batchmill.cli` assembles them."""
