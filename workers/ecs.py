@@ -13,8 +13,8 @@ from pathlib import Path
 
 from batchmill import bootstrap
 from batchmill.adapters.engine import AiohttpEngine
-from batchmill.adapters.engine_process import EngineProcess, EngineStartFailed
-from batchmill.domain.errors import BatchmillError
+from batchmill.adapters.engine_process import EngineProcess
+from batchmill.domain.errors import BatchmillError, EngineStartFailed
 from batchmill.observability import worker_logging
 
 THREADS = 16

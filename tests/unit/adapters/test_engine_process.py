@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from batchmill.adapters.engine import AiohttpEngine
-from batchmill.adapters.engine_process import EngineProcess, EngineStartFailed
+from batchmill.adapters.engine_process import EngineProcess
+from batchmill.domain.errors import EngineStartFailed
 from batchmill.local.engines.script import Fault, FaultKind, Script
 
 SCRIPTED = [sys.executable, "-m", "batchmill.local.engines.scripted", "--port", "{port}"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from batchmill.adapters import engine_supervisor
 from batchmill.adapters.engine import AiohttpEngine
-from batchmill.domain.errors import BatchmillError
+from batchmill.domain.errors import EngineStartFailed
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.2
@@ -23,12 +23,6 @@ _PROGRESS_S = 5.0
 
 Progress = Callable[[float, str], None]
 """Called while the engine starts: seconds so far, and the last line of its log."""
-
-
-class EngineStartFailed(BatchmillError):
-    """The engine exited, or did not get healthy in time; the message holds the end of its log."""
-
-    code = "engine_start_failed"
 
 
 class EngineProcess:

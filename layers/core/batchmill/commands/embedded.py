@@ -20,8 +20,8 @@ from batchmill.local.stack import Stack, StackOptions
 
 SPEED = 30.0
 """How many times faster than AWS's the schedules' clock runs: a minute lasts two seconds."""
-LEASE_SECONDS = "15"
-"""Shorter than on AWS: a worker reports three times a lease, and a person is watching."""
+LOCAL_PARAMETERS = {"LeaseSeconds": "6", "ShardRows": "1000", "MaxConcurrency": "50"}
+"""Smaller than on AWS: workers report three times a lease, a person watches; a child of the map is a thread here."""
 NO_MODEL = "default"
 """What a pool's model is called where the engine does not say what it serves."""
 EMBEDDED_ENDPOINTS = ("/v1/embeddings", "/v1/score", "/v1/classify")
@@ -110,14 +110,14 @@ class Embedded:
         return self._engine.url
 
     def _stack_options(self, url: str, model: str) -> StackOptions:
-        environment = {"BATCHMILL_ENGINE_URL": url}
+        environment = {"BATCHMILL_ENGINE_URL": url, "BATCHMILL_POLL_SECONDS": "1"}
         if self._options.engine_key:
             environment["BATCHMILL_ENGINE_KEY"] = self._options.engine_key
         if self._options.window:
             environment["BATCHMILL_WINDOW"] = str(self._options.window)
         return StackOptions(
             template=template_path(),
-            parameters={"Model": model, "ModelRevision": "local", "LeaseSeconds": LEASE_SECONDS},
+            parameters={"Model": model, "ModelRevision": "local", **LOCAL_PARAMETERS},
             workers=self._options.workers,
             environment=environment,
             speed=self._options.speed,

@@ -20,6 +20,7 @@
     ├── Gone                     what was asked for does not exist (any more)
     ├── Transient                the service's trouble; try again
     │   └── EngineDown           the engine has not answered for longer than a worker waits
+    ├── EngineStartFailed        the engine exited, or did not get healthy in time
     └── PartsMissing             complete was called before every shard had its part
 
 Messages say what is wrong, where, and how to mend it; they never hold a prompt or a response.
@@ -152,6 +153,12 @@ class EngineDown(Transient):
     """The engine has not been healthy for longer than a worker waits for it."""
 
     code = "engine_unavailable"
+
+
+class EngineStartFailed(BatchmillError):
+    """The engine exited, or did not get healthy in time; the message holds the end of its log."""
+
+    code = "engine_start_failed"
 
 
 class PartsMissing(BatchmillError):

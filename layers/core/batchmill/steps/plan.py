@@ -106,7 +106,8 @@ class Plan:
 
     def _csv_spans(self, i: int, info: ObjectInfo, target: int) -> tuple[list[Span], int]:
         lines = owned_lines(blocks(self.objects, info, 0, info.size), 0, info.size)
-        found = cuts(lines, target)
+        pieces = max(1, -(-info.size // target))
+        found = cuts(lines, -(-info.size // pieces))  # pieces of equal size, rather than a last one of a few rows
         ends = [offset for offset, _ in found.starts[1:]] + [info.size]
         spans = [Span(i, start, end, line) for (start, line), end in zip(found.starts, ends, strict=False)]
         return spans, found.records

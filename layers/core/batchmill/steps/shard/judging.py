@@ -119,8 +119,12 @@ def _finish_reason(answer: Mapping[str, object]) -> str | None:
 
 
 def _wants_schema(request: Request) -> bool:
+    """OpenAI's field for it, or vLLM's."""
     wanted = request.body.get("response_format")
-    return isinstance(wanted, dict) and wanted.get("type") in ("json_schema", "json_object")
+    if isinstance(wanted, dict) and wanted.get("type") in ("json_schema", "json_object"):
+        return True
+    constrained = request.body.get("structured_outputs")
+    return isinstance(constrained, dict) and any(constrained.get(kind) for kind in ("json", "json_object"))
 
 
 def _output_text(answer: Mapping[str, object]) -> str | None:
