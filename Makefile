@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 VENV := .venv
 SAM_VENV := .venv-sam
+CHECKOV_VENV := .venv-checkov
 VLLM_VENV := .venv-vllm
 BIN := $(VENV)/bin
 TOOLS := .tools
@@ -25,7 +26,12 @@ hash = $(shell cat $(1) 2>/dev/null | cksum | cut -d ' ' -f 1)
 RUN := $(VENV)/.run-$(call hash,locks/run.txt locks/minilm.txt pyproject.toml)
 DEV := $(VENV)/.dev-$(call hash,locks/run.txt locks/minilm.txt pyproject.toml locks/dev.txt)
 SAM := $(SAM_VENV)/.sam-$(call hash,locks/sam.txt)
+CHECKOV := $(CHECKOV_VENV)/.checkov-$(call hash,locks/checkov.txt)
 ASL := $(TOOLS)/.asl-validator-$(ASL_VALIDATOR)
+
+ROUNDS ?= 7
+ROWS ?= 2000
+WINDOW ?= 64
 
 DEMO_INPUT ?= examples/tickets.csv
 DEMO_OUT ?= out/demo
@@ -35,7 +41,7 @@ DEMO_LABELS := billing,shipping,returns,account,technical,feedback
 .PHONY: help
 help: ## Show this list
 	@echo "make <target>:"
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ------------------------------------------------------------------------------------------------- use
 
@@ -62,7 +68,7 @@ test-vllm: $(DEV) ## Run the tests against real vLLM on CPU (2 GB to install, on
 	@$(BIN)/pytest tests/vllm -m vllm $(ARGS)
 
 .PHONY: check
-check: $(DEV) $(SAM) ## Check style, types, import directions, templates and the state machine
+check: $(DEV) $(SAM) $(CHECKOV) ## Check style, types, import directions, templates and the state machine
 	@echo "== check: style";             $(BIN)/ruff check
 	@echo "== check: format";            $(BIN)/ruff format --check
 	@echo "== check: types";             $(BIN)/mypy
@@ -70,6 +76,8 @@ check: $(DEV) $(SAM) ## Check style, types, import directions, templates and the
 	@echo "== check: template.yaml"
 	@SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam validate --lint --region us-east-1 --template template.yaml
 	@echo "== check: workers/pool.yaml"; $(SAM_VENV)/bin/cfn-lint workers/pool.yaml
+	@echo "== check: security of the templates (.checkov.yaml says what is left out, and why)"
+	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml
 	@$(MAKE) check-asl
 
 .PHONY: check-asl
@@ -84,16 +92,36 @@ check-asl:
 		echo "SKIPPED: asl-validator needs node and npm, and this machine has none"; \
 	fi
 
+.PHONY: bench
+bench: $(DEV) ## Time the main job against named peers on one simulated engine (ROUNDS, ROWS, WINDOW)
+	@echo "== bench: $(ROUNDS) rounds of $(ROWS) rows, $(WINDOW) in flight"
+	@$(BIN)/python -m benchmarks.main_job --rounds $(ROUNDS) --rows $(ROWS) --window $(WINDOW) $(ARGS)
+
+.PHONY: bench-functions
+bench-functions: $(DEV) ## Time the import of each built function against bare boto3 (after make build)
+	@echo "== bench-functions: to out/bench/functions.json"
+	@$(BIN)/python -m benchmarks.functions
+
+# ------------------------------------------------------------------------------------------------- deploy
+
+.PHONY: build
+build: $(DEV) $(SAM) ## Build what is deployed, import every function of it, check names and sizes (needs python3.13)
+	@$(BIN)/python -m building --sam $(SAM_VENV)/bin/sam $(ARGS)
+
+.PHONY: local-invoke
+local-invoke: $(DEV) $(SAM) ## Run every function on its sample event in SAM's container (after make build)
+	@$(BIN)/python -m building.invoking --sam $(SAM_VENV)/bin/sam $(ARGS)
+
 # ------------------------------------------------------------------------------------------------- keep
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies again and write locks/*.txt
-	@for name in run dev sam; do $(MAKE) lock-$$name; done
+	@for name in run dev sam checkov; do $(MAKE) lock-$$name; done
 
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --no-annotate --custom-compile-command "make lock"
 
-.PHONY: lock-run lock-dev lock-sam
+.PHONY: lock-run lock-dev lock-sam lock-checkov
 lock-run:
 	@echo "== lock: locks/run.txt";  $(COMPILE) pyproject.toml --group build -o locks/run.txt
 lock-dev:
@@ -101,6 +129,8 @@ lock-dev:
 		$(COMPILE) pyproject.toml --group build --group dev -c locks/run.txt -o locks/dev.txt
 lock-sam:
 	@echo "== lock: locks/sam.txt";  $(COMPILE) --group pyproject.toml:sam -o locks/sam.txt
+lock-checkov:
+	@echo "== lock: locks/checkov.txt";  $(COMPILE) --group pyproject.toml:checkov -o locks/checkov.txt
 
 .PHONY: clean
 clean: ## Remove outputs, builds and caches; the environments stay
@@ -134,6 +164,13 @@ $(SAM):
 	@[ -x $(SAM_VENV)/bin/python ] || $(PYTHON) -m venv $(SAM_VENV)
 	@$(SAM_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/sam.txt
 	@rm -f $(SAM_VENV)/.sam-*; touch $@
+
+$(CHECKOV):
+	@[ -n "$(PYTHON)" ] || { echo "batchmill needs Python 3.11 or later on the PATH" >&2; exit 1; }
+	@echo "== environment: installing checkov into $(CHECKOV_VENV), once"
+	@[ -x $(CHECKOV_VENV)/bin/python ] || $(PYTHON) -m venv $(CHECKOV_VENV)
+	@$(CHECKOV_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/checkov.txt
+	@rm -f $(CHECKOV_VENV)/.checkov-*; touch $@
 
 $(ASL):
 	@echo "== environment: installing asl-validator $(ASL_VALIDATOR) into $(TOOLS), once"

@@ -5,12 +5,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from batchmill import bootstrap
-from batchmill.observability import logger
+from batchmill.observability import logger, observed
 
 log = logger()
 
 
-@log.inject_lambda_context(clear_state=True)
+@observed(log)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """CloseInput to CloseOutput, as the state machine passes them."""
     log.append_keys(batch_id=event["batch_id"])

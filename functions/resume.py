@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from batchmill import bootstrap
-from batchmill.observability import logger
+from batchmill.observability import logger, observed
 
 log = logger()
 processor = BatchProcessor(
@@ -22,7 +22,7 @@ def take(record: SQSRecord) -> None:
     bootstrap.resume()(record.body)
 
 
-@log.inject_lambda_context(clear_state=True)
+@observed(log)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """An SQS event to the messages that failed."""
     return process_partial_response(event=event, record_handler=take, processor=processor, context=context)

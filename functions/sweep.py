@@ -5,12 +5,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from batchmill import bootstrap
-from batchmill.observability import logger
+from batchmill.observability import logger, measure, observed
 
 log = logger()
 
 
-@log.inject_lambda_context(clear_state=True)
+@observed(log)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A schedule's event to what was done, counted."""
-    return bootstrap.sweep()()
+    swept = bootstrap.sweep()()
+    measure("Sweep", swept)
+    return swept

@@ -15,7 +15,9 @@ from architecture.tree import CORE, PROJECT, imported, modules, parsed, shown
 
 HANDLERS = [path for path in modules() if path.parent == PROJECT / "functions"]
 LOGIC = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match, ast.Lambda, ast.Raise)
-OURS = {"batchmill", "batchmill.bootstrap", "batchmill.observability", "batchmill.observability.logger"}
+OURS = {"batchmill", "batchmill.bootstrap", "batchmill.observability"} | {
+    f"batchmill.observability.{name}" for name in ("logger", "measure", "observed")
+}
 
 # Installed here, but not in a function: neither the core layer nor Lambda's runtime has them.
 ABSENT = ["aiohttp", "click", "flask", "moto", "numpy", "rich", "safetensors", "samtranslator", "tokenizers", "uv"]

@@ -33,6 +33,9 @@ STEPS = {
     "resume": Step(state=False),
     "sweep": Step(state=False),
     "cancel": Step(state=False),
+    "notify": Step(state=False),
+    "api": Step(state=False),  # the HTTP front's: one step for all its routes
+    "authorize": Step(state=False),
 }
 WITH_FUNCTION = {name for name, step in STEPS.items() if step.function}
 WITH_STATE = {name for name, step in STEPS.items() if step.state}

@@ -236,3 +236,11 @@ def test_the_newest_batches_come_first(batches: Batches) -> None:
     assert [each.batch_id for each in batches.recent(3)] == ["batch_5", "batch_4", "batch_3"]
     assert len(batches.recent(10)) == 5
     assert batches.recent(0) == []
+
+
+def test_the_list_goes_on_after_a_batch(batches: Batches) -> None:
+    for number in (3, 1, 5, 2, 4):
+        batches.create(batch(f"batch_{number}", NOW + number / 1000))
+    assert [each.batch_id for each in batches.recent(2, batches.get("batch_4"))] == ["batch_3", "batch_2"]
+    assert [each.batch_id for each in batches.recent(9, batches.get("batch_3"))] == ["batch_2", "batch_1"]
+    assert batches.recent(9, batches.get("batch_1")) == []

@@ -79,12 +79,15 @@ class MemoryBatches:
         self._begin("open_shards")
         return iter([shard for _, shard in self._shards.values() if shard.token is not None])
 
-    def recent(self, limit: int) -> list[Batch]:
+    def recent(self, limit: int, after: Batch | None = None) -> list[Batch]:
         self._begin("recent")
         newest = sorted(
-            (batch for _, batch in self._batches.values()), key=lambda batch: batch.created_at, reverse=True
+            (batch for _, batch in self._batches.values()),
+            key=lambda batch: (batch.created_at, batch.batch_id),
+            reverse=True,
         )
-        return newest[:limit]
+        start = newest.index(self._batches[after.batch_id][1]) + 1 if after else 0
+        return newest[start : start + limit]
 
     def _begin(self, operation: str) -> None:
         if self.before:

@@ -60,7 +60,15 @@ class MemoryObjects:
 
         return b"" if start >= end else self._around("read", pinned.bucket, pinned.key, cut)
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        temporary: bool = False,
+    ) -> None:
         self._written("put", bucket, key, lambda: self._store(bucket, key, body, {}))
 
     def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:

@@ -35,6 +35,8 @@ def check(simulation: Simulation) -> None:
     assert batch.counts.total == ROWS
     if batch.status is BatchStatus.COMPLETED:
         assert all(row.ok for row in rows)
+    assert batch.notified
+    assert {message.channel for message in world.callbacks()} == {"event", "sns"}
     moves = {(before, after) for before, after, _ in TRANSITIONS}
     for history in world.batches.history.values():
         for before, after in itertools.pairwise(history):
@@ -48,6 +50,9 @@ def test_every_row_has_one_outcome_whatever_is_killed_lost_late_or_twice(random:
     simulation = Simulation(random)
     for _ in range(steps):
         simulation.act()
+        if simulation.world.callbacks():  # nobody is told before the last part is fixed
+            assert simulation.batch().final
+            assert len(simulation.world.parts_written) == len(simulation.items)
     late = list(simulation.hands)
     simulation.finish()
     check(simulation)

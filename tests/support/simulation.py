@@ -10,7 +10,7 @@ from random import Random
 from batchmill.contracts.plan import PlanDocument, ShardItem
 from batchmill.contracts.workflow import CancelInput, CloseInput, DispatchInput, LandInput, RunInput, ShardMessage
 from batchmill.domain.batch import Batch, BatchStatus
-from batchmill.domain.errors import Cancelled, Conflict, DeadlineExceeded
+from batchmill.domain.errors import Cancelled, Conflict, DeadlineExceeded, Transient
 from batchmill.domain.request import Outcome
 from batchmill.domain.shard import Progress, Shard, ShardKey, claimed, committed, given_back, renewed
 from batchmill.steps.shard.checkpoints import Checkpoints
@@ -49,6 +49,7 @@ class Simulation:
         self.pending: set[int] = {item.n for item in self.items}
         self.tokens: dict[str, int] = {}
         self.numbers = 0
+        self.cuts = 0
         self.hands: list[Hand] = []
         self.lands: list[ShardItem] | None = None
         self.live = True
@@ -78,7 +79,7 @@ class Simulation:
 
     def abort(self) -> None:
         """The execution is stopped from outside; the event of it starts another, at close."""
-        if self.batch().final or len(self.world.workflow.executions) > 3:
+        if self.batch().notified or len(self.world.workflow.executions) > 3:
             return
         self.world.workflow.waiting.clear()
         self.world.workflow.end(self.name)
@@ -94,7 +95,7 @@ class Simulation:
     def close(self) -> None:
         """The map has ended (or the execution entered at close): close, then land piece by piece, then complete."""
         waiting = self.world.workflow.waiting
-        if not self.live or self.pending or waiting or self.batch().final:
+        if not self.live or self.pending or waiting or self.batch().notified:
             return
         if self.lands is None:
             self.world.close(CloseInput(batch_id=self.batch_id, run=0))
@@ -104,7 +105,26 @@ class Simulation:
             item = self.lands.pop(self.random.randrange(len(self.lands)))
             self.world.land(LandInput(batch_id=self.batch_id, run=0, shard=item))
         else:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Cut off, at first, between the final status and its last callback; the machine then tries it again."""
+        left = self.random.randrange(3) if self.cuts < 3 else 2
+        self.cuts += 1
+
+        def cut(operation: str) -> None:
+            nonlocal left
+            left -= operation == "send"
+            if left < 0:
+                raise Transient("cut off")
+
+        self.world.queue.before = cut
+        try:
             self.world.complete(RunInput(batch_id=self.batch_id, run=0))
+        except Transient:
+            return
+        finally:
+            self.world.queue.before = None
 
     # Workers
 
@@ -259,7 +279,7 @@ class Simulation:
         """Calm weather: everybody does their part until the batch is final."""
         self.world.batches.between = None
         for _ in range(3000):
-            if self.batch().final:
+            if self.batch().notified:
                 return
             self.dispatch()
             self.close()
@@ -274,4 +294,4 @@ class Simulation:
                 self.world.resume(self.world.events.pop())
             self.world.sweep()
             self.world.clock.move(LEASE)
-        raise AssertionError(f"not final after all: {self.batch()}")
+        raise AssertionError(f"not final, or not told, after all: {self.batch()}")

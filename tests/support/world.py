@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass, field
 
 from batchmill.adapters.jinja import JinjaTemplates
+from batchmill.contracts.callback import CallbackMessage
 from batchmill.contracts.pools import Pool
 from batchmill.contracts.workflow import AdmitOutput, RunInput
 from batchmill.domain import ids
 from batchmill.domain.request import Outcome
 from batchmill.ports.objects import ObjectInfo
 from batchmill.steps.admit import Admit
+from batchmill.steps.api import Api, Places
+from batchmill.steps.batch.accepting import Accepting
+from batchmill.steps.callbacks.outbox import Outbox
 from batchmill.steps.cancel import Cancel
 from batchmill.steps.close import Close
 from batchmill.steps.complete import Complete
@@ -25,12 +29,14 @@ from batchmill.steps.shard.documents import Documents
 from batchmill.steps.sweep import Sweep
 from fakes.batches import MemoryBatches
 from fakes.clock import FakeClock
+from fakes.functions import MemoryFunctions
 from fakes.objects import MemoryObjects
 from fakes.parts import JsonParts
 from fakes.queue import MemoryQueue
 from fakes.workflow import MemoryWorkflow
 
 INPUT, DATA, QUEUE = "input", "data", "https://queue/default"
+CALLBACKS, INTAKE = "https://queue/callbacks", "https://queue/intake"
 LEASE = 30.0
 PROFILE = b"endpoint: /v1/embeddings\ninput: '{{ text }}'\ncompletion_window: 1h\n"
 
@@ -54,7 +60,8 @@ class World:
         self.pools = {"default": Pool(queue_url=QUEUE, model="m")}
         answering = Answering(self.batches, self.workflow, self.clock)
         o, b, c = self.objects, self.batches, self.clock
-        self.intake = Intake(o, b, self.workflow, self.templates, c, DATA, self.pools)
+        outbox = Outbox(b, self.queue, CALLBACKS)
+        self.intake = Intake(o, b, self.workflow, self.templates, c, DATA, self.pools, outbox)
         self.plan = Plan(o, b, self.templates, DATA, self.pools, self.shard_rows)
         self.admit = Admit(b, c, 10)
         self.dispatch = Dispatch(o, b, self.queue, answering, c, DATA, self.pools)
@@ -63,7 +70,10 @@ class World:
         self.cancel = Cancel(b, answering, c)
         self.close = Close(o, b, c, DATA)
         self.land = Land(o, b, self.parts, self.templates, answering, DATA)
-        self.complete = Complete(o, b, c, DATA)
+        self.complete = Complete(o, b, c, DATA, outbox)
+        self.functions = MemoryFunctions()
+        accepting = Accepting(b, self.templates, c, self.pools)
+        self.api = Api(o, accepting, self.queue, self.functions, c, Places(INPUT, DATA, INTAKE, "cancel"))
 
     def drop(self, body: bytes, key: str = "embed/rows.jsonl", profile: bytes | None = PROFILE) -> str:
         """Put a file into the input bucket, and its event through intake; the batch's id."""
@@ -82,6 +92,10 @@ class World:
     def documents(self, batch_id: str, run: int = 0) -> Documents:
         """The run's documents."""
         return Documents(self.objects, DATA, batch_id, run)
+
+    def callbacks(self) -> list[CallbackMessage]:
+        """The messages of the outbox."""
+        return [CallbackMessage.model_validate_json(one.body) for one in self.queue.messages.get(CALLBACKS, [])]
 
     def results(self, batch_id: str, run: int = 0) -> list[Outcome]:
         """Every row of every part, in the order of shards and rows."""

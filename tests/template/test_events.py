@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent, SQSEvent
+from aws_lambda_powertools.utilities.parser.models import ApiGatewayAuthorizerToken, APIGatewayProxyEventModel
 
+from batchmill.contracts.api import Call, CreateBatch, Presented
+from batchmill.contracts.callback import CallbackMessage, ChannelName
 from batchmill.contracts.intake import ENVELOPE, ObjectCreated
 from batchmill.contracts.workflow import (
     CancelInput,
@@ -33,6 +36,18 @@ CONTRACTS: dict[str, Callable[[Any], Any]] = {
     "complete": RunInput.model_validate,
     "cancel": CancelInput.model_validate,
 }
+
+
+def test_the_apis_sample_is_a_creation_as_api_gateway_brings_it() -> None:
+    APIGatewayProxyEventModel.model_validate(SAMPLES["api"])
+    call = Call.of(SAMPLES["api"])
+    assert (call.method, call.resource, call.headers["idempotency-key"]) == ("POST", "/batches", "tickets-2026-01-01")
+    assert CreateBatch.model_validate_json(call.body).named == ("input_file_id", ["s3://batchmill-input/tickets.csv"])
+
+
+def test_the_authorizers_sample_is_that_of_a_token() -> None:
+    ApiGatewayAuthorizerToken.model_validate(SAMPLES["authorize"])
+    assert Presented.model_validate(SAMPLES["authorize"]).token.startswith("Bearer ")
 
 
 def bodies(sample: str) -> list[str]:
@@ -61,11 +76,16 @@ def test_the_resume_sample_brings_a_part_and_a_dead_letter() -> None:
     assert ShardMessage.model_validate_json(dead).shard == 7
 
 
+def test_the_notify_sample_brings_a_message_for_each_channel() -> None:
+    messages = [CallbackMessage.model_validate_json(body) for body in bodies("notify")]
+    assert [message.channel for message in messages] == list(get_args(ChannelName))
+
+
 def test_the_sweep_sample_is_a_schedules_event() -> None:
     assert EventBridgeEvent(SAMPLES["sweep"]).detail_type == "Scheduled Event"
 
 
-@pytest.mark.parametrize("name", ["intake", "resume"])
+@pytest.mark.parametrize("name", ["intake", "resume", "notify"])
 def test_a_samples_records_come_from_a_queue_of_sqs(name: str) -> None:
     records = list(SQSEvent(SAMPLES[name]).records)
     assert {record.event_source for record in records} == {"aws:sqs"}

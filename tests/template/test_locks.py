@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_every_package_of_a_lock_has_hashes(path: Path) -> None:
 
 
 def test_the_locks_that_environments_are_made_from_are_hashed() -> None:
-    assert {"run.txt", "dev.txt", "sam.txt", "minilm.txt", "vllm.txt"} <= {path.name for path in HASHED}
+    assert {"run.txt", "dev.txt", "sam.txt", "checkov.txt", "minilm.txt", "vllm.txt"} <= {path.name for path in HASHED}
 
 
 def test_the_tests_environment_is_the_users_with_more_in_it() -> None:
@@ -65,3 +66,15 @@ def test_a_layer_holds_the_versions_that_were_tested(layer: str) -> None:
     pinned = pins(PROJECT / f"layers/{layer}/requirements.txt")
     assert pinned
     assert {name: RUN.get(name) for name in pinned} == pinned
+
+
+def test_the_core_layer_lists_all_that_its_packages_need() -> None:
+    pinned = set(pins(PROJECT / "layers/core/requirements.txt"))
+    needed = {
+        normal(re.split(r"[<>=~!;\[ (]", line, maxsplit=1)[0])
+        for name in pinned
+        for line in requires(name) or []
+        if "extra ==" not in line
+    }
+    # Lambda's runtime has boto3; nothing is resolved, so the X-Ray SDK brings no second botocore.
+    assert needed - pinned == {"botocore"}

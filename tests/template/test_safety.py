@@ -10,10 +10,27 @@ from template.reading import POOL, ROOT, as_list, named
 
 BUCKETS = ROOT.of("S3::Bucket")
 STATEMENTS = [*ROOT.statements(), *POOL.statements()]
-ALLOWED = [(owner, statement) for owner, statement in STATEMENTS if statement["Effect"] == "Allow"]
+# A key's policy speaks of the key: its resource is always everything, and what it gives the account, policies divide.
+ALLOWED = [(owner, s) for owner, s in STATEMENTS if s["Effect"] == "Allow" and owner != "Key"]
 
 # Actions that take no resource; every other one is scoped.
-WITHOUT_RESOURCE = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+WITHOUT_RESOURCE = {
+    "states:SendTaskSuccess",
+    "states:SendTaskFailure",
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
 
 
 def bucket_policy(bucket: str) -> list[dict[str, Any]]:
@@ -41,7 +58,7 @@ def test_no_resource_is_everything_but_where_an_action_takes_none() -> None:
 
 def test_nobody_may_delete_an_object_or_a_record() -> None:
     actions = {action for _, statement in ALLOWED for action in as_list(statement["Action"])}
-    assert not {action for action in actions if "Delete" in action} - {"sqs:DeleteMessage"}
+    assert not {action for action in actions if "Delete" in action} - {"sqs:DeleteMessage", "logs:DeleteLogDelivery"}
 
 
 def test_workers_never_call_step_functions() -> None:
@@ -50,8 +67,25 @@ def test_workers_never_call_step_functions() -> None:
 
 
 @pytest.mark.parametrize("name", ROOT.of("Serverless::Function"))
-def test_every_function_has_a_policy_of_its_own(name: str) -> None:
-    assert ROOT.of("Serverless::Function")[name]["Policies"]
+def test_every_function_has_a_role_and_a_log_of_its_own(name: str) -> None:
+    step = name.removesuffix("Function")
+    function = ROOT.of("Serverless::Function")[name]
+    # With a role that is given, SAM attaches none of AWS's managed policies, which are for every resource.
+    assert function["Role"] == {"Fn::GetAtt": [f"{step}Role", "Arn"]}
+    assert "Policies" not in function
+    assert function["LoggingConfig"]["LogGroup"] == {"Ref": f"{step}Logs"}
+    assert "ManagedPolicyArns" not in ROOT.of("IAM::Role")[f"{step}Role"]
+    [writes] = [s for o, s in ALLOWED if o == f"{step}Role" and "logs:PutLogEvents" in as_list(s["Action"])]
+    assert writes["Resource"] == {"Fn::GetAtt": [f"{step}Logs", "Arn"]}
+
+
+@pytest.mark.parametrize("name", ROOT.of("Serverless::Function"))
+def test_a_function_may_take_messages_from_its_own_queues_alone(name: str) -> None:
+    events = ROOT.of("Serverless::Function")[name].get("Events", {}).values()
+    queues = [event["Properties"]["Queue"] for event in events if event["Type"] == "SQS"]
+    role = f"{name.removesuffix('Function')}Role"
+    takes = [s for o, s in ALLOWED if o == role and "sqs:ReceiveMessage" in as_list(s["Action"])]
+    assert [queue for statement in takes for queue in as_list(statement["Resource"])] == queues
 
 
 @pytest.mark.parametrize("name", BUCKETS)

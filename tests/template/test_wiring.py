@@ -65,7 +65,7 @@ def test_the_state_machine_may_invoke_what_it_invokes() -> None:
     [allowed] = [
         statement["Resource"]
         for owner, statement in ROOT.statements()
-        if owner == "StateMachine" and statement["Action"] == "lambda:InvokeFunction"
+        if owner == "StateMachineRole" and statement["Action"] == "lambda:InvokeFunction"
     ]
     assert allowed == list(machine["DefinitionSubstitutions"].values())
 

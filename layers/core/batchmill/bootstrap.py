@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from batchmill.contracts.callback import ChannelName
 from batchmill.contracts.pools import Pool
 from batchmill.contracts.workflow import CancelInput, CloseInput, DispatchInput, LandInput, PlanOutput, RunInput
 from batchmill.settings import Settings
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from batchmill.ports.batches import Batches
     from batchmill.ports.clock import Clock
     from batchmill.ports.engine import Engine
+    from batchmill.ports.notifier import Notifier
     from batchmill.ports.objects import Objects
     from batchmill.ports.queue import Queue
     from batchmill.ports.templates import Templates
+    from batchmill.steps.api import Api
+    from batchmill.steps.callbacks.outbox import Outbox
     from batchmill.steps.shard.answering import Answering
     from batchmill.steps.work import Work
 
@@ -82,6 +86,13 @@ def _answering() -> Answering:
     return Answering(_batches(), workflow, _clock())
 
 
+@lru_cache(maxsize=1)
+def _outbox() -> Outbox:
+    from batchmill.steps.callbacks.outbox import Outbox
+
+    return Outbox(_batches(), _queue(), settings().callback_queue_url)
+
+
 def _pools() -> Mapping[str, Pool]:
     return settings().pools or {}
 
@@ -92,7 +103,15 @@ def intake() -> Callable[[str], None]:
     from batchmill.steps.intake import Intake
 
     return Intake(
-        _objects(), _batches(), _answering().workflow, _templates(), _clock(), settings().data_bucket, _pools()
+        _objects(),
+        _batches(),
+        _answering().workflow,
+        _templates(),
+        _clock(),
+        settings().data_bucket,
+        _pools(),
+        _outbox(),
+        settings().webhook_allow,
     )
 
 
@@ -176,7 +195,7 @@ def complete() -> Handler:
     """RunInput to the batch's id and final status."""
     from batchmill.steps.complete import Complete
 
-    step = Complete(_objects(), _batches(), _clock(), settings().data_bucket)
+    step = Complete(_objects(), _batches(), _clock(), settings().data_bucket, _outbox())
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         batch = step(RunInput.model_validate(payload))
@@ -197,6 +216,54 @@ def cancel() -> Handler:
         return {"batch_id": batch.batch_id, "status": batch.status.value}
 
     return run
+
+
+@lru_cache(maxsize=1)
+def api() -> Api:
+    """API Gateway's proxy event, and a batch id where the path has one, to an answer in any case."""
+    from batchmill.adapters.aws_clients import lambda_client
+    from batchmill.adapters.functions import LambdaFunctions
+    from batchmill.steps.api import Api, Places
+    from batchmill.steps.batch.accepting import Accepting
+
+    told = settings()
+    accepting = Accepting(_batches(), _templates(), _clock(), _pools(), told.webhook_allow)
+    places = Places(told.input_bucket, told.data_bucket, told.intake_queue_url, told.cancel_function)
+    return Api(_objects(), accepting, _queue(), LambdaFunctions(lambda_client()), _clock(), places)
+
+
+@lru_cache(maxsize=1)
+def authorize() -> Handler:
+    """API Gateway's TOKEN authorizer event to an IAM policy."""
+    from batchmill.adapters.aws_clients import secretsmanager_client
+    from batchmill.adapters.secrets import ManagedSecrets
+    from batchmill.contracts.api import Presented
+    from batchmill.steps.authorize import Authorize
+
+    step = Authorize(ManagedSecrets(secretsmanager_client()), _clock(), settings().api_key_secret_arn)
+    return lambda payload: step(Presented.model_validate(payload)).model_dump()
+
+
+@lru_cache(maxsize=1)
+def notify() -> Callable[[str, str, int], None]:
+    """Takes a message of the callback queue: its body, its receipt, and how often it was received."""
+    import random
+
+    from batchmill.adapters.aws_clients import events_client, secretsmanager_client, sns_client
+    from batchmill.adapters.eventbridge import EventBridgeNotifier
+    from batchmill.adapters.secrets import ManagedSecrets
+    from batchmill.adapters.sns import SnsNotifier
+    from batchmill.adapters.webhook import WebhookNotifier
+    from batchmill.steps.notify import Notify
+
+    told, secrets = settings(), ManagedSecrets(secretsmanager_client())
+    webhook = WebhookNotifier(lambda: secrets.read(told.webhook_secret_arn), _clock().now, told.webhook_allow)
+    channels: dict[ChannelName, Notifier] = {
+        "event": EventBridgeNotifier(events_client()),
+        "sns": SnsNotifier(sns_client(), told.callback_topic_arn),
+        "webhook": webhook,
+    }
+    return Notify(_batches(), _queue(), channels, random.random, told.callback_queue_url, told.data_bucket)
 
 
 def work(engine: Engine) -> Work:

@@ -29,6 +29,13 @@ class Settings:
     window: int = 64
     checkpoint_seconds: float = 20.0
     poll_seconds: int = 10
+    intake_queue_url: str = ""
+    cancel_function: str = ""
+    api_key_secret_arn: str = ""
+    callback_queue_url: str = ""
+    callback_topic_arn: str = ""
+    webhook_secret_arn: str = ""
+    webhook_allow: frozenset[str] = frozenset()  # this machine's own addresses: the embedded stack alone sets it
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -63,6 +70,13 @@ class Settings:
             window=int(number("WINDOW", cls.window)),
             checkpoint_seconds=number("CHECKPOINT_SECONDS", cls.checkpoint_seconds),
             poll_seconds=int(number("POLL_SECONDS", cls.poll_seconds)),
+            intake_queue_url=text("INTAKE_QUEUE_URL", ""),
+            cancel_function=text("CANCEL_FUNCTION", ""),
+            api_key_secret_arn=text("API_KEY_SECRET_ARN", ""),
+            callback_queue_url=text("CALLBACK_QUEUE_URL", ""),
+            callback_topic_arn=text("CALLBACK_TOPIC_ARN", ""),
+            webhook_secret_arn=text("WEBHOOK_SECRET_ARN", ""),
+            webhook_allow=frozenset(text("WEBHOOK_ALLOW", "").split()),
         )
 
 

@@ -135,3 +135,13 @@ def test_a_bucket_that_is_not_there_is_gone(s3: tuple[S3Objects, Stubber]) -> No
     refuse(stubber, "list_objects_v2", "NoSuchBucket", 404)
     with pytest.raises(Gone):
         list(objects.list("nowhere", ""))
+
+
+def test_what_is_temporary_is_tagged_so_that_a_lifecycle_rule_finds_it(s3: tuple[S3Objects, Stubber]) -> None:
+    objects, stubber = s3
+    plain = {"Bucket": "out", "Key": "checkpoint", "Body": b"rows", "ContentType": "application/octet-stream"}
+    answer(stubber, "put_object", {}, {**plain, "Tagging": "batchmill=temporary"})
+    answer(stubber, "put_object", {}, plain)
+    objects.put("out", "checkpoint", b"rows", temporary=True)
+    objects.put("out", "checkpoint", b"rows")
+    stubber.assert_no_pending_responses()

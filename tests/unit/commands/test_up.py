@@ -8,12 +8,15 @@ OUTPUTS = {
     "IntakeQueueUrl": "queue",
     "StateMachineArn": "arn",
     "TableName": "table",
+    "ApiUrl": "http://127.0.0.1:3",
+    "OpenAiBaseUrl": "http://127.0.0.1:3/v1",
 }
 RUNNING = Running(
     Deployment("batchmill", "id", {}, OUTPUTS, {}, ["AWS::IAM::Role (13): no permission is checked here"]),
     "http://127.0.0.1:1",
     "http://127.0.0.1:2/v1",
     "m",
+    "key",
 )
 
 
@@ -28,9 +31,20 @@ def test_a_program_is_told_all_it_needs() -> None:
         "secret_access_key",
         "region",
     }
+    assert (told["api_url"], told["openai_base_url"], told["api_key"]) == (
+        "http://127.0.0.1:3",
+        "http://127.0.0.1:3/v1",
+        "key",
+    )
 
 
 def test_a_person_is_told_what_to_export_how_the_clock_runs_and_what_is_not_simulated() -> None:
     text = "\n".join(ready_lines(RUNNING, 30.0))
-    for part in ("export AWS_ENDPOINT_URL=http://127.0.0.1:1", "30 times", "AWS::IAM::Role (13)"):
+    for part in (
+        "export AWS_ENDPOINT_URL=http://127.0.0.1:1",
+        "30 times",
+        "OPENAI_API_KEY=key",
+        "http://127.0.0.1:3/v1/batches",
+        "AWS::IAM::Role (13)",
+    ):
         assert part in text

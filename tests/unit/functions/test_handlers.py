@@ -109,3 +109,19 @@ def test_a_message_that_fails_is_logged_with_its_error(
 
 def test_the_sweep_returns_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke("sweep", lambda: {"open": 3}, monkeypatch) == {"open": 3}
+
+
+def test_each_callback_reaches_its_step_with_its_receipt_and_its_count_and_a_failed_one_comes_back_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[tuple[str, str, int]] = []
+
+    def step(body: str, receipt: str, receives: int) -> None:
+        taken.append((body, receipt, receives))
+        if len(taken) == 1:
+            raise Transient("busy")
+
+    records = sample("notify")["Records"]
+    answer = invoke("notify", step, monkeypatch)
+    assert taken == [(record["body"], record["receiptHandle"], 1) for record in records]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import batchmill
+from batchmill.local.keeping.folder import DataFolder, DataFolderUnusable
 from batchmill.local.stack import Stack, StackOptions, worker_environment
 
 ENDPOINT = "http://127.0.0.1:5000"
@@ -51,3 +53,10 @@ def test_stop_before_start_does_nothing() -> None:
 
     with pytest.raises(RuntimeError, match="not started"):
         stack.client("s3")
+
+
+def test_a_data_folder_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    stack = Stack(StackOptions(Path("template.yaml"), data_folder=tmp_path))
+    with closing(DataFolder(tmp_path)), pytest.raises(DataFolderUnusable, match="another embedded stack"):
+        stack.start()
+    assert stack.endpoint_url == ""

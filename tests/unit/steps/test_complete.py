@@ -7,7 +7,7 @@ import pytest
 from batchmill.contracts.manifest import Manifest
 from batchmill.contracts.workflow import CloseInput, RunInput
 from batchmill.domain.batch import BatchStatus
-from batchmill.domain.errors import EmptyInput, PartsMissing
+from batchmill.domain.errors import EmptyInput, PartsMissing, Transient
 from support.shards import Running
 from support.world import DATA, World
 
@@ -76,3 +76,35 @@ def test_a_batch_whose_plan_failed_ends_failed_with_a_manifest_that_says_why() -
     assert world.complete(RunInput(batch_id=batch_id, run=0)).status is BatchStatus.FAILED
     told = Manifest.model_validate_json(world.objects.get(DATA, f"batches/{batch_id}/manifest.json"))
     assert [problem.code for problem in told.problems] == ["empty_input"]
+
+
+def test_callbacks_are_sent_once_the_batch_is_final_and_not_before_nor_again() -> None:
+    running = finished()
+    assert running.world.callbacks() == []
+    running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert [message.channel for message in running.world.callbacks()] == ["event", "sns"]
+    running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert len(running.world.callbacks()) == 2
+
+
+def test_parts_that_are_missing_call_nobody() -> None:
+    running = Running()
+    with pytest.raises(PartsMissing):
+        running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert running.world.callbacks() == []
+
+
+def test_callbacks_that_were_cut_off_are_sent_when_it_runs_again() -> None:
+    running = finished()
+
+    def cut(operation: str) -> None:
+        raise Transient("cut off")
+
+    running.world.queue.before = cut
+    with pytest.raises(Transient):
+        running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    running.world.queue.before = None
+    first = running.world.batches.get(running.batch_id)
+    again = running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert (first.final, first.notified, again.notified) == (True, False, True)
+    assert [message.channel for message in running.world.callbacks()] == ["event", "sns"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -171,3 +172,71 @@ def test_an_execution_of_a_final_batch_or_of_none_is_left_alone() -> None:
     batch_id = world.drop(jsonl(3), profile=b"endpoint: 5")
     world.intake(execution_ended(batch_id, {"batch_id": batch_id, "run": 0, "entry": "start"}))
     assert world.workflow.executions == {}
+
+
+def test_a_refused_submission_is_told_once() -> None:
+    world = World()
+    for _ in range(3):
+        batch = submit(world, {"no such": "field"})
+    assert (batch.status, batch.notified) == (BatchStatus.FAILED, True)
+    assert [message.channel for message in world.callbacks()] == ["event", "sns"]
+
+
+@pytest.mark.parametrize("way", ["submission", "profile", "batch file"])
+def test_a_refused_submission_is_told_to_the_webhook_that_it_names(way: str) -> None:
+    world = World()
+    spec: dict[str, object] = {"pool": "nowhere", "webhook_url": "https://hooks.example.com/"}
+    if way == "submission":
+        submit(world, spec)
+    elif way == "profile":
+        world.drop(jsonl(1), profile=json.dumps(spec).encode())
+    else:
+        world.drop(json.dumps({"inputs": ["a.jsonl"], "spec": spec}).encode(), "x/a.batch.yaml", profile=None)
+    [batch] = world.batches.recent(10)
+    assert (batch.status, batch.spec) == (BatchStatus.FAILED, {"webhook_url": "https://hooks.example.com/"})
+    assert [message.channel for message in world.callbacks()] == ["event", "sns", "webhook"]
+
+
+def test_an_accepted_submission_is_not_told_yet() -> None:
+    world = World()
+    submit(world, {"input": "{{ text }}", "endpoint": "/v1/embeddings", "webhook_url": "https://hooks.example.com/"})
+    assert world.callbacks() == []
+
+
+def test_a_refusal_that_was_cut_off_before_its_callbacks_is_told_by_the_next_delivery() -> None:
+    world = World()
+
+    def cut(operation: str) -> None:
+        raise Transient("cut off")
+
+    world.queue.before = cut
+    with pytest.raises(Transient):
+        submit(world, {"no such": "field"})
+    world.queue.before = None
+    assert submit(world, {"no such": "field"}).notified
+    assert len(world.callbacks()) == 2
+
+
+def test_a_batch_whose_execution_ended_between_its_final_status_and_its_callbacks_is_told() -> None:
+    world = World()
+    batch_id = world.drop(jsonl(3))
+    world.batches.change(batch_id, lambda old: replace(old, status=BatchStatus.COMPLETED))
+    world.intake(execution_ended(batch_id, {"batch_id": batch_id}, "FAILED"))
+    assert world.batches.get(batch_id).notified
+    assert [message.channel for message in world.callbacks()] == ["event", "sns"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/", "https://localhost/", "https://10.0.0.1/?token=hidden"])
+def test_a_webhook_that_may_not_be_called_fails_the_submission_without_telling_its_query(url: str) -> None:
+    batch = submit(World(), {"input": "{{ text }}", "endpoint": "/v1/embeddings", "webhook_url": url})
+    assert batch.status is BatchStatus.FAILED
+    assert "submission: webhook_url: " in batch.problems[0].message
+    assert "hidden" not in batch.problems[0].message
+    assert batch.spec == {}
+
+
+def test_a_receiver_on_this_machine_is_taken_where_the_allow_list_says_so() -> None:
+    world = World()
+    world.intake = replace(world.intake, webhook_allow=frozenset({"127.0.0.1"}))
+    spec: dict[str, object] = {"input": "{{ text }}", "webhook_url": "http://127.0.0.1:8080/"}
+    assert submit(world, {**spec, "endpoint": "/v1/embeddings"}).status is BatchStatus.VALIDATING

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from batchmill.contracts.plan import PlanDocument
@@ -130,3 +132,13 @@ def test_a_file_too_large_to_count_is_cut_blindly(monkeypatch: pytest.MonkeyPatc
     batch_id = world.drop(jsonl(10))
     assert plan(world, batch_id).rows_estimated == pytest.approx(10, abs=1)
     assert {item.first_line for item in world.documents(batch_id).shards()} == {None}
+
+
+def test_a_batch_that_was_admitted_keeps_its_plan_whatever_has_changed_since() -> None:
+    world = World(shard_rows=2)
+    batch_id = world.drop(jsonl(10))
+    admitted = world.open(batch_id)
+    document, shards = world.documents(batch_id).plan(), world.documents(batch_id).shards()
+    world.plan = replace(world.plan, shard_rows=5)
+    assert world.open(batch_id) == admitted
+    assert (world.documents(batch_id).plan(), world.documents(batch_id).shards()) == (document, shards)

@@ -12,7 +12,11 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -48,3 +52,23 @@ def sqs_client() -> SQSClient:
 def stepfunctions_client() -> SFNClient:
     """Step Functions."""
     return boto3.client("stepfunctions", config=config())
+
+
+def lambda_client() -> LambdaClient:
+    """Lambda."""
+    return boto3.client("lambda", config=config())
+
+
+def events_client() -> EventBridgeClient:
+    """EventBridge."""
+    return boto3.client("events", config=config())
+
+
+def sns_client() -> SNSClient:
+    """SNS."""
+    return boto3.client("sns", config=config())
+
+
+def secretsmanager_client() -> SecretsManagerClient:
+    """Secrets Manager."""
+    return boto3.client("secretsmanager", config=config())

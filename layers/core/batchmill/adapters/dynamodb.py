@@ -89,10 +89,12 @@ class DynamoBatches:
         for number in range(records.OPEN_PARTITIONS):
             yield from map(records.to_shard, self._index(records.OPEN_INDEX, str(number)))
 
-    def recent(self, limit: int) -> list[Batch]:
-        """The newest batches first, at most `limit`. Lags behind the writes (an index)."""
+    def recent(self, limit: int, after: Batch | None = None) -> list[Batch]:
+        """The newest batches first, at most `limit`, from `after` on. Lags behind the writes (an index)."""
         found: list[Batch] = []
-        for item in self._index(records.LISTED_INDEX, records.LISTED, ScanIndexForward=False, Limit=max(limit, 1)):
+        start = {"ExclusiveStartKey": records.listed_key(after)} if after else {}
+        query = {"ScanIndexForward": False, "Limit": max(limit, 1), **start}
+        for item in self._index(records.LISTED_INDEX, records.LISTED, **query):
             if len(found) >= limit:
                 break
             found.append(records.to_batch(item))

@@ -57,8 +57,13 @@ def shard_prefix(run: int) -> str:
 def batch_item(batch: Batch) -> Attributes:
     """A batch's item. The spec is kept as JSON text: its own shape is no business of the table's."""
     values = _BATCH.dump_python(batch, mode="json", warnings="error")
+    return {**_attributes({**values, "spec": json.dumps(values["spec"])}), **listed_key(batch)}
+
+
+def listed_key(batch: Batch) -> Attributes:
+    """The key of a batch's item in the `listed` index, the table's own key included."""
     index = {"listed": LISTED, "listed_at": _iso(batch.created_at)}
-    return {**_attributes({**values, "spec": json.dumps(values["spec"]), **index}), **batch_key(batch.batch_id)}
+    return {**_attributes(index), **batch_key(batch.batch_id)}
 
 
 def shard_item(shard: Shard) -> Attributes:

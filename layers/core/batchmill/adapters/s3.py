@@ -21,6 +21,8 @@ LOG = logging.getLogger(__name__)
 
 PART_BYTES = 16 * 1024 * 1024
 """Bodies above this go by multipart upload, in parts of this size (bytes). S3 takes 5 MiB to 5 GiB, 10,000 of them."""
+TEMPORARY = "batchmill=temporary"
+"""The tag, as a query string, of what a lifecycle rule of the bucket may remove."""
 _CREATE_TRIES = 4
 _CONTENT_TYPES = {"parquet": "application/vnd.apache.parquet", "json": "application/json"}
 
@@ -88,10 +90,21 @@ class S3Objects:
                 raise _PastTheEnd from None
             raise
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write, replacing what is there."""
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        temporary: bool = False,
+    ) -> None:
+        """Write, replacing what is there. What is temporary gets a tag, and the bucket's lifecycle rule removes it."""
         with translated(_uri(bucket, key)):
-            self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+            if temporary:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, Tagging=TEMPORARY)
+            else:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
         """Write only where nothing is (If-None-Match: *). Raises AlreadyExists.

@@ -16,6 +16,7 @@ from batchmill.adapters.engine_process import EngineProcess
 from batchmill.commands import processes
 from batchmill.domain.errors import SpecInvalid, Transient, UserError
 from batchmill.local.host import Deployment
+from batchmill.local.kinds.storage import read_secret
 from batchmill.local.stack import Stack, StackOptions
 
 SPEED = 30.0
@@ -37,7 +38,10 @@ class EngineUnreachable(UserError):
 
 @dataclass(frozen=True)
 class EmbeddedOptions:
-    """`engine_url` None: the embedded engine. `window` None: the worker's own. `logs` None: a folder thrown away."""
+    """`engine_url` None: the embedded engine. `window` None: the worker's own. `logs` None: a folder thrown away.
+
+    `data` None: memory only.
+    """
 
     engine_url: str | None = None
     engine_key: str = ""
@@ -47,6 +51,8 @@ class EmbeddedOptions:
     speed: float = SPEED
     port: int = 0
     logs: Path | None = None
+    data: Path | None = None
+    api_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Running:
     endpoint_url: str
     engine_url: str
     model: str
+    api_key: str = ""
 
 
 class Embedded:
@@ -79,7 +86,10 @@ class Embedded:
         return self._stack
 
     def start(self) -> Running:
-        """Start engine and stack. Raises EngineUnreachable, EngineStartFailed, SpecInvalid (model), UserError."""
+        """Start engine and stack. Raises EngineUnreachable, EngineStartFailed, SpecInvalid (model), UserError.
+
+        With a data folder: DataFolderUnusable where another stack uses it, or it is none.
+        """
         processes.adopt_orphans()
         self._logs.mkdir(parents=True, exist_ok=True)
         url = self._options.engine_url or self._start_engine()
@@ -88,8 +98,11 @@ class Embedded:
         try:
             deployment = self._stack.start()
         except OSError as error:
-            raise UserError(f"the embedded stack cannot start: {error.strerror or error} (is --port free?)") from None
-        return Running(deployment, self._stack.endpoint_url, url, model)
+            raise UserError(
+                f"the embedded stack cannot start: {error.strerror or error} (are --port and --api-port free?)"
+            ) from None
+        key = read_secret(self._stack.client("secretsmanager"), deployment.outputs["ApiKeySecretArn"])
+        return Running(deployment, self._stack.endpoint_url, url, model, key)
 
     def stop(self) -> None:
         """End the stack, then the engine; kill what may be left."""
@@ -122,7 +135,9 @@ class Embedded:
             environment=environment,
             speed=self._options.speed,
             port=self._options.port,
+            api_port=self._options.api_port,
             log_folder=self._logs,
+            data_folder=self._options.data,
         )
 
 

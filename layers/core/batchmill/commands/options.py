@@ -17,6 +17,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep objects and batches there: they come back at the next start, and interrupted batches go on. "
+    "Survives a killed process, not a power cut. One stack at a time.",
+)
 stack_name = click.option(
     "--stack-name", default="batchmill", show_default=True, help="The CloudFormation stack, deployed or embedded."
 )

@@ -25,13 +25,14 @@ CANCEL_LIMIT_S = 20.0
 
 @dataclass(frozen=True)
 class _Job:
-    """What one `run` is asked to do."""
+    """What one `run` is asked to do. `kept`: there is a data folder, so what is interrupted can go on."""
 
     prepared: Prepared
     folder: Path
     quiet: bool
     as_json: bool
     engine_key: str
+    kept: bool
 
 
 @click.command()
@@ -43,6 +44,7 @@ class _Job:
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--window", type=click.IntRange(1, 4096), help="Requests that a worker keeps in flight.")
 @click.option("--logs", type=click.Path(path_type=Path), metavar="DIR", help="Keep the logs of every process there.")
+@options.data
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -54,6 +56,7 @@ def run(
     workers: int,
     window: int | None,
     logs: Path | None,
+    data: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -66,12 +69,15 @@ def run(
 
     Exit status: 0 completed, 1 failed, expired or cancelled, 2 a mistake in what was asked, 3 trouble of the stack,
     130 after Ctrl-C. Rows that failed are rows of the results; they do not change the exit status.
+
+    With --data, Ctrl-C (or a kill) does not cancel: the same command again goes on with the same batch, and answers
+    from the folder once it is final.
     """
     key = options.engine_key(engine_key_env)
-    job = _Job(prepare(inputs, given), output, quiet, as_json, key)
+    job = _Job(prepare(inputs, given), output, quiet, as_json, key, data is not None)
     check_endpoint(job.prepared.spec.endpoint, engine_url)
     fetching.clear(output, overwrite)
-    options_ = EmbeddedOptions(engine_url, key, job.prepared.spec.model, workers, window, logs=logs)
+    options_ = EmbeddedOptions(engine_url, key, job.prepared.spec.model, workers, window, logs=logs, data=data)
     embedded = Embedded(options_, lambda line: writing.note(line, quiet or line.startswith("schedule")))
     with Interrupts(lambda: writing.note("ending in order; Ctrl-C again ends at once")) as interrupts:
         try:
@@ -85,13 +91,16 @@ def run(
 
 
 def _one_batch(job: _Job, embedded: Embedded, running: Running, interrupts: Interrupts) -> Summary | None:
-    """Submit, follow, fetch; None where an end was asked for, and the batch is cancelled."""
+    """Submit, follow, fetch; None where an end was asked for, and the batch is cancelled or waits in the folder."""
     client = connect(running.deployment.name, embedded.stack.client)
     started = time.time()
     batch_id = client.submit(job.prepared.inputs, job.prepared.spec)
     watch = EngineWatch(running.engine_url, job.engine_key, writing.note, lambda: client.cancel(batch_id))
     with following.display(job.quiet) as shown:
         batch = following.follow(client, batch_id, shown, interrupts, started, watch.look)
+    if batch is None and job.kept:
+        writing.note(f"{batch_id} is kept: the same command goes on with it")
+        return None
     if batch is None:
         _cancel(client, batch_id)
         return None

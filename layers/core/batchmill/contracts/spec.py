@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from batchmill.domain.errors import SpecInvalid
+from batchmill.domain.errors import SpecInvalid, WebhookRefused
+from batchmill.domain.webhook import LOOPBACK, target
 
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,6 +51,7 @@ class BatchSpec(BaseModel):
     shard_rows: int | None = Field(None, ge=1, le=1_000_000)
     metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
     name: str = Field("", max_length=128)
+    webhook_url: str | None = Field(None, description="called once the batch is final")
 
     @field_validator("completion_window")
     @classmethod
@@ -58,6 +60,17 @@ class BatchSpec(BaseModel):
         if not 1 <= seconds <= LONGEST_WINDOW_SECONDS:
             raise ValueError("must lie between 1s and 14d")
         return text
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook(cls, url: str | None) -> str | None:
+        """As far as the text goes. Whether this machine may be called is the deployment's to say: intake asks it."""
+        try:
+            if url is not None:
+                target(url, LOOPBACK)
+        except WebhookRefused as error:
+            raise ValueError(str(error)) from None
+        return url
 
     @model_validator(mode="after")
     def _one_way_to_a_body(self) -> BatchSpec:

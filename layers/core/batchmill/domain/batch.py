@@ -79,7 +79,7 @@ class Batch:
     """One batch's record. Times are seconds since the epoch; `spec` is the submission's own fields, as JSON-able data.
 
     `ending` is what close found: the final status that complete will set. `closings` counts the executions that were
-    started to close the batch after its own had ended badly.
+    started to close the batch after its own had ended badly. `notified`: the callbacks of its end are in their queue.
     """
 
     batch_id: str
@@ -99,6 +99,7 @@ class Batch:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     times: Mapping[str, float] = field(default_factory=dict)
+    notified: bool = False
 
     @property
     def final(self) -> bool:

@@ -8,6 +8,10 @@
     │   ├── InputInvalid         an input as a whole cannot be read (empty, no header, undecodable)
     │   ├── RenderFailed         a row lacks what the template asks for; the row's outcome, never the shard's
     │   ├── PlanTooLarge         more shards than one state machine run can carry
+    │   ├── WebhookRefused       a webhook's URL or address may not be called, or its receiver is gone for good
+    │   ├── RequestTooLarge      a request to the API is larger than a batch's record can hold
+    │   ├── KeyReused            an Idempotency-Key was used before, for another batch
+    │   ├── NotCancellable       the batch is ending or final already
     │   └── BatchNotFound        no batch of that id
     ├── ShardEnded               how a dispatch ends without a part; the class name is the state machine's error name
     │   ├── Rerouted             try the next of the route
@@ -36,9 +40,13 @@ class BatchmillError(Exception):
 
 
 class UserError(BatchmillError):
-    """The caller's to mend; trying again without a change cannot help."""
+    """The caller's to mend; trying again without a change cannot help. `param` is the field to mend, where one is."""
 
     code = "invalid_request"
+
+    def __init__(self, message: str = "", param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class SpecInvalid(UserError):
@@ -81,6 +89,30 @@ class PlanTooLarge(UserError):
     """More shards than one run of the state machine can carry."""
 
     code = "plan_too_large"
+
+
+class WebhookRefused(UserError):
+    """A webhook that may not be called, or whose receiver wants no more. The message names the host at most."""
+
+    code = "webhook_refused"
+
+
+class RequestTooLarge(UserError):
+    """A request to the API that is larger than a batch's record can hold."""
+
+    code = "request_too_large"
+
+
+class KeyReused(UserError):
+    """An Idempotency-Key that was used before, for another batch."""
+
+    code = "idempotency_key_reused"
+
+
+class NotCancellable(UserError):
+    """A batch that is ending or final already."""
+
+    code = "batch_not_cancellable"
 
 
 class BatchNotFound(UserError):

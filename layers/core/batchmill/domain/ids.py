@@ -44,6 +44,11 @@ def execution_name(batch: str, run: int, closing: int = 0) -> str:
     return name
 
 
+def callback_id(batch: str, run: int, status: str) -> str:
+    """The id of a final batch's callbacks: `evt_<batch>[-r<run>]-<status>`, the same at every delivery."""
+    return f"evt_{batch}" + (f"-r{run}" if run else "") + f"-{status}"
+
+
 def custom_id(shard: int, row: int) -> str:
     """The custom_id of a row whose user gave none: made of its place, `row-<shard>-<row in the shard>`."""
     return f"row-{shard:05d}-{row:06d}"
@@ -71,6 +76,11 @@ def parse_part_key(key: str) -> tuple[str, int, int] | None:
 def run_prefix(batch: str, run: int) -> str:
     """Where a run's own documents (plan, manifest) and checkpoints lie, with a closing slash."""
     return f"batches/{batch}/" + (f"runs/{run}/" if run else "")
+
+
+def manifest_key(batch: str, run: int) -> str:
+    """The key of a run's manifest."""
+    return f"{run_prefix(batch, run)}manifest.json"
 
 
 def checkpoint_prefix(batch: str, run: int, shard: int, fingerprint: str) -> str:

@@ -128,7 +128,8 @@ class _Deployer:
         outputs: dict[str, str] = {}
         for name, output in self._present("Outputs").items():
             try:
-                outputs[name] = _joined(resolve(output["Value"], self._scope))
+                value = _joined(resolve(output["Value"], self._scope))
+                outputs[name] = self._host.rest.localized(value)
             except TemplateError as error:
                 raise TemplateError(f"the output {name}: {error}") from error
         return outputs

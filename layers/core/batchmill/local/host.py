@@ -11,6 +11,7 @@ from typing import Any
 from batchmill.local.functions import FunctionService
 from batchmill.local.intrinsics import TemplateError
 from batchmill.local.pollers import QueueMapping
+from batchmill.local.rest.service import RestService
 from batchmill.local.router import Router
 from batchmill.local.schedules import Scheduler
 from batchmill.local.tasks import TaskService
@@ -44,6 +45,7 @@ class Host:
     """
 
     router: Router
+    rest: RestService
     functions: FunctionService
     scheduler: Scheduler
     tasks: TaskService

@@ -7,14 +7,15 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from batchmill.local import bucket_events, bus, sqs_front, workflow_runtime
 from batchmill.local.account import ACCOUNT, REGION
+from batchmill.local.keeping.durability import Durability, NotKept, memory_only
 from batchmill.local.s3_front import S3Front
 from batchmill.local.sqs_front import SqsFront
-from batchmill.local.wire import call
+from batchmill.local.wire import call, json_error
 from batchmill.local.workflows import WorkflowsFront
 
 if TYPE_CHECKING:
@@ -49,9 +50,13 @@ _SWITCHES = {
 
 
 class MotoApps:
-    """Builds and keeps each service's application: moto's, behind our front where it needs one. Thread-safe."""
+    """Builds and keeps each service's application: moto's, behind our front where it needs one. Thread-safe.
+
+    `durability` is told of every change, from when it is set.
+    """
 
     def __init__(self) -> None:
+        self.durability: Durability = memory_only()
         self._apps: dict[str, WSGIApplication] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -72,9 +77,11 @@ class MotoApps:
     def _fronted(self, service: str) -> "WSGIApplication":
         app = _build(SERVICES[service])
         if service == "s3":
-            return S3Front(app, bus.publish)
+            return S3Front(app, bus.publish, lambda: self.durability)
         if service == "sqs":
-            return SqsFront(app, self._stopping)
+            return SqsFront(app, self._stopping, lambda: self.durability)
+        if service == "dynamodb":
+            return OneAtATime(app, lambda environ: self.durability.items_changed(environ))
         if service == "events":
             return bus.EventsFront(app)
         if service == "states":
@@ -84,16 +91,24 @@ class MotoApps:
 
 
 class OneAtATime:
-    """An application that answers one request at a time: moto's conditional writes are not atomic by themselves."""
+    """An application that answers one request at a time: moto's conditional writes are not atomic by themselves.
 
-    def __init__(self, app: "WSGIApplication") -> None:
-        self._app = app
+    `after` is called with each request once it has run, and may raise NotKept.
+    """
+
+    def __init__(self, app: "WSGIApplication", after: "Callable[[WSGIEnvironment], None] | None" = None) -> None:
+        self._app, self._after = app, after
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answers one request."""
         with self._lock:
             response = call(self._app, environ)
+            try:
+                if self._after is not None:
+                    self._after(environ)
+            except NotKept as trouble:
+                response = json_error("InternalServerError", str(trouble), 500)
         return response(environ, start_response)
 
 

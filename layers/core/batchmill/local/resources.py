@@ -15,7 +15,7 @@ from typing import Literal
 
 from batchmill.local.host import Wanted
 from batchmill.local.intrinsics import Made, TemplateError
-from batchmill.local.kinds import containers, functions, messages, nested, storage, workflows
+from batchmill.local.kinds import containers, functions, messages, nested, rest, storage, workflows
 from batchmill.local.kinds.inert import inert
 
 How = Literal["emulated", "moto", "inert"]
@@ -37,6 +37,10 @@ _CAPACITY = "workers run on this machine"
 _LOGS = "logs go to this program's own log"
 
 KINDS: dict[str, Kind] = {
+    "AWS::ApiGateway::Account": Kind("inert", inert(), _LOGS),
+    "AWS::ApiGateway::Deployment": Kind("emulated", rest.deployment),
+    "AWS::ApiGateway::RestApi": Kind("emulated", rest.api),
+    "AWS::ApiGateway::Stage": Kind("emulated", rest.stage),
     "AWS::ApplicationAutoScaling::ScalableTarget": Kind("inert", inert(), _SCALING),
     "AWS::ApplicationAutoScaling::ScalingPolicy": Kind("inert", inert(), _SCALING),
     "AWS::AutoScaling::AutoScalingGroup": Kind("inert", inert(name_property="AutoScalingGroupName"), _CAPACITY),
@@ -71,7 +75,7 @@ KINDS: dict[str, Kind] = {
     "AWS::Lambda::EventSourceMapping": Kind("emulated", functions.event_source_mapping),
     "AWS::Lambda::Function": Kind("emulated", functions.function),
     "AWS::Lambda::LayerVersion": Kind("emulated", functions.layer),
-    "AWS::Lambda::Permission": Kind("inert", inert(), _PERMISSIONS),
+    "AWS::Lambda::Permission": Kind("emulated", rest.permission),
     "AWS::Lambda::Version": Kind("emulated", functions.version),
     "AWS::Logs::LogGroup": Kind(
         "inert", inert("arn:aws:logs:{region}:{account}:log-group:{name}:*", "LogGroupName", 512), _LOGS

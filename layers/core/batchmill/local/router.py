@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from batchmill.local import moto_app
 from batchmill.local.clients import ACCESS_KEY, SECRET_KEY, local_client
+from batchmill.local.keeping.durability import Durability
 from batchmill.local.moto_app import MotoApps
 from batchmill.local.server import Server
 
@@ -58,6 +59,10 @@ class Router:
     def mount(self, service: str, app: "WSGIApplication") -> None:
         """Gives every request signed for `service` (a SigV4 name, such as `lambda`) to `app`."""
         self._mounted[service] = app
+
+    def keep(self, durability: Durability) -> None:
+        """Tells `durability` of every change from now on, until this router stops."""
+        self._moto.durability = durability
 
     def start(self, port: int = 0) -> str:
         """Starts answering on 127.0.0.1 and returns the endpoint's URL. Port 0 takes a free one.

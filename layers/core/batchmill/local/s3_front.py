@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from batchmill.local import bucket_events
 from batchmill.local.account import ACCOUNT
+from batchmill.local.keeping.durability import Durability, NotKept, memory_only
 from batchmill.local.s3_body import object_path, refusal, unchunk
 from batchmill.local.wire import call, xml_error
 
@@ -27,9 +28,14 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 class S3Front:
     """The WSGI application for S3. `publish` gets each "Object Created" event, after the write succeeded."""
 
-    def __init__(self, app: "WSGIApplication", publish: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        publish: Callable[[dict[str, Any]], None],
+        durability: Callable[[], Durability] = memory_only,
+    ) -> None:
         self._app = app
-        self._publish = publish
+        self._publish, self._durability = publish, durability
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -40,13 +46,23 @@ class S3Front:
         _quote_conditions(environ)
         if environ.get("CONTENT_TYPE", "").startswith(_FORM) and environ["REQUEST_METHOD"] == "PUT":
             environ["CONTENT_TYPE"] = "binary/octet-stream"  # what curl and urllib say of any body
+        try:
+            return self._run(environ)(environ, start_response)
+        except NotKept as trouble:
+            return xml_error("ServiceUnavailable", str(trouble), 503)(environ, start_response)
+
+    def _run(self, environ: "WSGIEnvironment") -> Response:
+        """Runs the request, makes what it changed durable, and publishes what it created. Raises NotKept."""
+        durability = self._durability()
         with self._lock, bucket_events.collecting() as created:
             response = self._ranged(environ) if "HTTP_RANGE" in environ else None
             response = response or call(self._app, environ)
-        if response.status_code < 300:
-            for event in created.events():
-                self._publish(event)
-        return response(environ, start_response)
+            events = created.events() if response.status_code < 300 else []
+            durability.objects_changed(events)
+        for event in events:
+            self._publish(event)
+        durability.events_published(events)
+        return response
 
     def _ranged(self, environ: "WSGIEnvironment") -> Response | None:
         """The answer to a GET of one range; None where moto's own answer will do (errors, odd ranges)."""

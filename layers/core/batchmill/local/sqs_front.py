@@ -8,12 +8,13 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
 from batchmill.local.account import ACCOUNT, REGION
+from batchmill.local.keeping.durability import Durability, NotKept, memory_only
 from batchmill.local.wire import action_of, call, json_body, json_error
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ _RECHECK_SECONDS = 0.25  # how late a message may be seen whose visibility ran o
 
 
 # Events and topics send within this process: what they add must not meet a delete that rebuilds the queue.
-_lock = threading.RLock()
+lock = threading.RLock()
 
 
 class SqsFront:
     """The WSGI application for SQS. `stopping` ends long polls early."""
 
-    def __init__(self, app: "WSGIApplication", stopping: threading.Event) -> None:
-        self._app = app
+    def __init__(
+        self, app: "WSGIApplication", stopping: threading.Event, durability: Callable[[], Durability] = memory_only
+    ) -> None:
+        self._app, self._durability = app, durability
         self._stopping = stopping
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -44,9 +47,16 @@ class SqsFront:
                 return refused(environ, start_response)
         if action == "ReceiveMessage":
             return self._receive(environ)(environ, start_response)
-        with _lock:
+        return self._run(environ)(environ, start_response)
+
+    def _run(self, environ: "WSGIEnvironment") -> Response:
+        with lock:
             response = call(self._app, environ)
-        return response(environ, start_response)
+            try:
+                self._durability().messages_changed()
+            except NotKept as trouble:
+                return json_error("ServiceUnavailable", str(trouble), 503)
+        return response
 
     def _receive(self, environ: "WSGIEnvironment") -> Response:
         body = json_body(environ)
@@ -54,8 +64,7 @@ class SqsFront:
         default = queue.receive_message_wait_time_seconds if queue is not None else 0
         deadline = time.monotonic() + int(body.get("WaitTimeSeconds", default) or 0)
         while True:
-            with _lock:
-                response = call(self._app, _without_wait(environ, body))
+            response = self._run(_without_wait(environ, body))
             left = deadline - time.monotonic()
             found = b'"Messages"' in response.get_data() and json.loads(response.get_data()).get("Messages")
             if found or queue is None or left <= 0 or response.status_code >= 400:
@@ -79,7 +88,7 @@ def install() -> None:
     original = getattr(models.Queue.add_message, "moto", models.Queue.add_message)
 
     def add_message(queue: Any, message: Any) -> None:
-        with _lock:
+        with lock:
             original(queue, message)
 
     add_message.moto = original  # type: ignore[attr-defined]

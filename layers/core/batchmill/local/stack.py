@@ -12,14 +12,18 @@ from types import TracebackType
 from typing import Any
 
 import batchmill
+from batchmill.domain.webhook import LOOPBACK
 from batchmill.local.cloudformation_api import CloudFormationApi
 from batchmill.local.deploy import deploy
 from batchmill.local.ecs_api import EcsApi
 from batchmill.local.functions import FunctionService
 from batchmill.local.host import Deployment, Host
+from batchmill.local.keeping.bringing import bring_back
+from batchmill.local.keeping.folder import DataFolder
 from batchmill.local.kinds.storage import read_secret
 from batchmill.local.moto_app import REGION
 from batchmill.local.pollers import QueuePoller
+from batchmill.local.rest.service import RestService
 from batchmill.local.router import ACCESS_KEY, SECRET_KEY, Router
 from batchmill.local.schedules import Scheduler
 from batchmill.local.tasks import TaskService
@@ -45,8 +49,10 @@ class StackOptions:
     """What to deploy, and how.
 
     `workers`, where given, overrides every service's DesiredCount. `environment` wins over the variables of every
-    function and container. `speed` shortens schedules: at 30 a minute lasts two seconds. Port 0 takes a free one.
-    `log_folder` gets a file for each function and each task.
+    function and container. `speed` shortens schedules: at 30 a minute lasts two seconds. Ports are those of the AWS
+    endpoint and of the REST API; 0 takes a free one.
+    `log_folder` gets a file for each function and each task. `data_folder` keeps objects and table items: they come
+    back, and interrupted batches go on. It outlives a killed process, not a power cut. None: memory only.
     """
 
     template: Path
@@ -55,7 +61,9 @@ class StackOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     speed: float = 1.0
     port: int = 0
+    api_port: int = 0
     log_folder: Path | None = None
+    data_folder: Path | None = None
 
 
 class Stack:
@@ -71,13 +79,18 @@ class Stack:
     def start(self) -> Deployment:
         """Starts the services, deploys the template, and sets pollers, schedules and workers going.
 
-        Raises TemplateError for a template that cannot be deployed, OSError for a port that is taken; whatever it
-        raises, nothing is left running.
+        Raises TemplateError for a template that cannot be deployed, OSError for a port that is taken,
+        DataFolderUnusable; whatever it raises, nothing is left running.
         """
         try:
+            folder = self._open_folder()
             host = self._host = self._start_services()
             self._tell(f"deploying {self._options.template.name}")
             deployment = deploy(self._options.template, self._parameters(), host, STACK_NAME)
+            if folder is not None:
+                bring_back(folder, host, deployment, self._tell)
+                # Called once workers and pollers have stopped: how executions end after that is kept out of the folder.
+                self._exits.callback(folder.close)
             self._start_moving(host)
         except BaseException:  # also a Ctrl-C: nothing may be left running
             self.stop()
@@ -114,6 +127,13 @@ class Stack:
         places = {name: value for name, value in _PLACES.items() if "Default" not in declared.get(name, {"Default": 0})}
         return {**places, **self._options.parameters}
 
+    def _open_folder(self) -> DataFolder | None:
+        if self._options.data_folder is None:
+            return None
+        folder = DataFolder(self._options.data_folder)
+        self._exits.callback(folder.close)  # also where the start fails
+        return folder
+
     def _start_services(self) -> Host:
         options, router = self._options, Router()
         clients = self._exits.enter_context(ExitStack())  # closed last: a poll may still wait for its answer
@@ -121,6 +141,9 @@ class Stack:
         self.endpoint_url = router.start(options.port)
         functions = FunctionService(self.endpoint_url, options.log_folder)
         self._exits.callback(functions.stop)
+        rest = RestService(functions)
+        self._exits.callback(rest.stop)
+        rest.start(options.api_port)
         tasks = TaskService(
             project=options.template.resolve().parent,
             environment=worker_environment(os.environ, self.endpoint_url),
@@ -130,10 +153,12 @@ class Stack:
         )
         host = Host(
             router=router,
+            rest=rest,
             functions=functions,
             scheduler=Scheduler(functions, options.speed),
             tasks=tasks,
-            environment=options.environment,
+            # Receivers of webhooks on this machine may be called here, and only here: no template says so.
+            environment={"BATCHMILL_WEBHOOK_ALLOW": " ".join(sorted(LOOPBACK)), **options.environment},
             workers=options.workers,
         )
         clients.callback(host.close)

@@ -37,8 +37,16 @@ class Objects(Protocol):
         """
         ...
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write, replacing what is there."""
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        temporary: bool = False,
+    ) -> None:
+        """Write, replacing what is there. What is temporary may be removed by the store, weeks later."""
         ...
 
     def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from batchmill.domain.span import Span, gap
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
+from batchmill.steps.callbacks.outbox import Outbox
 from batchmill.steps.shard.committing import standing_part
 from batchmill.steps.shard.documents import Documents
 
@@ -27,18 +28,21 @@ HEADS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Complete:
-    """The step. Run again on a final batch it changes nothing."""
+    """The step. Run again on a final batch it changes nothing, but that callbacks not noted as sent are sent."""
 
     objects: Objects
     batches: Batches
     clock: Clock
     data_bucket: str
+    outbox: Outbox
 
     def __call__(self, asked: RunInput) -> Batch:
         """Make the batch final. Raises PartsMissing where a shard has no part or the parts do not tile the input."""
         batch = self.batches.get(asked.batch_id)
-        if batch.final:
-            return batch
+        # No callback before the last part is fixed: only what is final is told.
+        return self.outbox.announce(batch if batch.final else self._finish(asked, batch))
+
+    def _finish(self, asked: RunInput, batch: Batch) -> Batch:
         documents = Documents(self.objects, self.data_bucket, asked.batch_id, asked.run)
         files, document = self._files(documents, asked)
         now = self.clock.now()

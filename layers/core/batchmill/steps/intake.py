@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from batchmill.contracts.intake import ENVELOPE, BatchFile, ExecutionEnded, ObjectCreated, Submission, Submitted
 from batchmill.contracts.pools import Pool
-from batchmill.contracts.spec import BatchSpec, explain, parse_spec
+from batchmill.contracts.spec import explain, parse_spec
 from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, moved
@@ -25,7 +25,8 @@ from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
 from batchmill.ports.templates import Templates
 from batchmill.ports.workflow import Workflow
-from batchmill.steps.shard.rendering import body_source
+from batchmill.steps.batch.accepting import Accepting, submission_key
+from batchmill.steps.callbacks.outbox import Outbox, callable_webhook
 
 BATCH_FILE_SUFFIXES = (".batch.yaml", ".batch.yml")
 CLOSINGS_LIMIT = 3
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Intake:
-    """The step. `pools` are the deployment's, by name."""
+    """The step. `pools` are the deployment's, by name; `webhook_allow` is as in `domain.webhook.target`."""
 
     objects: Objects
     batches: Batches
@@ -45,6 +46,8 @@ class Intake:
     clock: Clock
     data_bucket: str
     pools: Mapping[str, Pool]
+    outbox: Outbox
+    webhook_allow: frozenset[str] = frozenset()
 
     def __call__(self, body: str) -> None:
         """Take one message of the intake queue. Raises Transient; a message of no known form is logged and dropped."""
@@ -81,7 +84,7 @@ class Intake:
         self._accept(submission, [dropped], found, f"profiles/{profile}.yaml", profile)
 
     def _batch_file(self, submission: str, dropped: Input) -> None:
-        source = dropped.uri
+        source, data = dropped.uri, dict[str, object]()
         try:
             text = self.objects.get(dropped.bucket, dropped.key, dropped.version_id)
             file = _parse_batch_file(text, source)
@@ -90,11 +93,12 @@ class Intake:
                 raise SpecInvalid(f"{source}: profile: there is no profiles/{file.profile}.yaml in the data bucket")
             base = _yaml_mapping(profile, f"profiles/{file.profile}.yaml") if profile else {}
             inputs = [_named_input(name, dropped) for name in file.inputs]
-            self._accept_data(submission, inputs, {**base, **file.spec}, source, file.profile)
+            data = {**base, **file.spec}
+            self._accept_data(submission, inputs, data, source, file.profile)
         except Gone:
             log.warning("intake: %s left alone: it was deleted before it was read", source)
         except UserError as error:
-            self._refuse(submission, [dropped], error)
+            self._refuse(submission, [dropped], error, data)
 
     def _profile(self, name: str | None) -> bytes | None:
         try:
@@ -105,68 +109,48 @@ class Intake:
     def _submitted(self, envelope: Submitted) -> None:
         detail: Submission = envelope.detail
         inputs = [Input(item.bucket, item.key, item.version_id, item.etag) for item in detail.inputs]
-        submission = ids.digest("submit", detail.submission_id)
+        submission = submission_key(detail.submission_id)
         try:
             self._accept_data(submission, inputs, detail.spec, "submission", None)
         except UserError as error:
-            self._refuse(submission, inputs, error)
+            self._refuse(submission, inputs, error, detail.spec)
 
     def _accept(self, submission: str, inputs: Sequence[Input], text: bytes, source: str, profile: str | None) -> None:
+        data = dict[str, object]()
         try:
-            self._accept_data(submission, inputs, _yaml_mapping(text, source), source, profile)
+            data = _yaml_mapping(text, source)
+            self._accept_data(submission, inputs, data, source, profile)
         except UserError as error:
-            self._refuse(submission, inputs, error)
+            self._refuse(submission, inputs, error, data)
 
     def _accept_data(
         self, submission: str, inputs: Sequence[Input], data: object, source: str, profile: str | None
     ) -> None:
         spec = parse_spec(data, source)
-        self._check(spec, source)
-        batch = self._batch(submission, inputs, spec.model_dump(mode="json", exclude_defaults=True))
-        deadline = batch.created_at + spec.window_seconds
-        batch = replace(batch, deadline=deadline, profile=profile, name=spec.name)
-        try:
-            self.batches.create(batch)
-        except AlreadyExists:
-            batch = self.batches.get(batch.batch_id)
-        if not batch.final:
+        self._accepting.check(spec, source)
+        batch = self._accepting.record(submission, inputs, spec, profile)
+        if batch.final:
+            self.outbox.announce(batch)
+        else:
             # Also for a batch that was there: the first delivery may have ended between the two writes.
             self._start(batch, MachineInput(batch_id=batch.batch_id))
             log.info("intake: batch %s accepted from %s", batch.batch_id, source)
 
-    def _check(self, spec: BatchSpec, source: str) -> None:
-        """What the spec's own model cannot see: the deployment's pools, and the templates' syntax."""
-        pool = self.pools.get(spec.pool)
-        if pool is None:
-            raise SpecInvalid(f"{source}: pool: no pool {spec.pool!r}; there are: {', '.join(sorted(self.pools))}")
-        if spec.model and pool.model and spec.model != pool.model:
-            raise SpecInvalid(f"{source}: model: pool {spec.pool!r} serves {pool.model}, not {spec.model}")
-        if any(part is not None for part in (spec.body, spec.input, spec.prompt)):
-            try:
-                self.templates.compile(body_source(spec))
-            except SpecInvalid as error:
-                raise SpecInvalid(f"{source}: {error}") from None
+    @property
+    def _accepting(self) -> Accepting:
+        return Accepting(self.batches, self.templates, self.clock, self.pools, self.webhook_allow)
 
-    def _refuse(self, submission: str, inputs: Sequence[Input], error: UserError) -> None:
-        batch = self._batch(submission, inputs, {})
+    def _refuse(self, submission: str, inputs: Sequence[Input], error: UserError, data: Mapping[str, object]) -> None:
+        batch = self._accepting.blank(submission, inputs, callable_webhook(data, self.webhook_allow))
         failed = moved(batch, BatchStatus.FAILED, batch.created_at)
-        failed = replace(failed, problems=(Problem(error.code, str(error)),))
+        failed = replace(failed, problems=(Problem(error.code, str(error), error.param),))
         log.warning("intake: batch %s failed: %s", batch.batch_id, error)
         try:
             self.batches.create(failed)
         except AlreadyExists:
             log.info("intake: batch %s was there already", batch.batch_id)
-
-    def _batch(self, submission: str, inputs: Sequence[Input], spec: Mapping[str, object]) -> Batch:
-        now = self.clock.now()
-        return Batch(
-            batch_id=ids.batch_id(submission),
-            status=BatchStatus.VALIDATING,
-            spec=spec,
-            inputs=tuple(inputs),
-            created_at=now,
-            deadline=now,
-        )
+            failed = self.batches.get(batch.batch_id)
+        self.outbox.announce(failed)
 
     def _execution_ended(self, event: ExecutionEnded) -> None:
         """An execution that ended without closing its batch: another one starts, at close."""
@@ -181,6 +165,7 @@ class Intake:
         closing = _closing_of(event.detail.name) + 1
         if batch.final or closing > CLOSINGS_LIMIT:
             log.log(logging.INFO if batch.final else logging.ERROR, "intake: %s not closed again", batch.batch_id)
+            self.outbox.announce(batch)  # it may have ended between the final status and its callbacks
             return
         problem = Problem("execution_" + event.detail.status.lower(), f"execution {event.detail.name} ended so")
         self.batches.change(batch.batch_id, lambda old: replace(old, closings=closing, problems=_added(old, problem)))

@@ -15,7 +15,7 @@ from batchmill.contracts.pools import Pool
 from batchmill.contracts.spec import BatchSpec, parse_spec
 from batchmill.contracts.workflow import PlanOutput, RunInput
 from batchmill.domain import ids
-from batchmill.domain.batch import Batch, Counts, Input, Problem, with_problem
+from batchmill.domain.batch import Batch, BatchStatus, Counts, Input, Problem, with_problem
 from batchmill.domain.csvrows import cuts
 from batchmill.domain.errors import EmptyInput, Gone, InputChanged, InputInvalid, InputMissing, PlanTooLarge, UserError
 from batchmill.domain.lines import count_starts, owned_lines
@@ -52,14 +52,26 @@ class Plan:
     shard_rows: int
 
     def __call__(self, asked: RunInput) -> PlanOutput:
-        """Plan a run. Raises a UserError, noted in the batch's record, for an input that cannot be run; Transient."""
+        """Plan a run. Raises a UserError, noted in the batch's record, for an input that cannot be run; Transient.
+
+        A batch that was admitted before (its execution is another one by now) keeps its plan: its parts and its
+        checkpoints are of that one, whatever has become of the settings or of an input that no version pinned.
+        """
         batch = self.batches.get(asked.batch_id)
         try:
-            return self._plan(batch, asked.run)
+            standing = None if batch.status is BatchStatus.VALIDATING else self._standing(asked)
+            return standing or self._plan(batch, asked.run)
         except UserError as error:
             problem = Problem(error.code, str(error))
             self.batches.change(asked.batch_id, lambda old: with_problem(old, problem))
             raise
+
+    def _standing(self, asked: RunInput) -> PlanOutput | None:
+        documents = Documents(self.objects, self.data_bucket, asked.batch_id, asked.run)
+        try:
+            return PlanOutput(batch_id=asked.batch_id, run=asked.run, shards=documents.planned())
+        except Gone:
+            return None
 
     def _plan(self, batch: Batch, run: int) -> PlanOutput:
         spec = parse_spec(dict(batch.spec), batch.batch_id)

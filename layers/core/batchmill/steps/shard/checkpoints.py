@@ -33,4 +33,4 @@ class Checkpoints:
         key = ids.checkpoint_key(
             self._key.batch_id, self._key.run, self._key.shard, self._document.fingerprint, attempt, seq
         )
-        self._objects.put(self._bucket, key, self._parts.encode(outcomes, self._document.columns))
+        self._objects.put(self._bucket, key, self._parts.encode(outcomes, self._document.columns), temporary=True)

@@ -12,6 +12,7 @@ from batchmill.domain import ids
 from batchmill.ports.objects import Objects
 
 _ITEMS: TypeAdapter[list[ShardItem]] = TypeAdapter(list[ShardItem])
+_SHARDS = "plan/shards.json"
 
 
 class Documents:
@@ -31,11 +32,15 @@ class Documents:
 
     def shards(self) -> list[ShardItem]:
         """The plan's shards. Raises Gone where nothing has been planned."""
-        return _ITEMS.validate_json(self._objects.get(self.bucket, self._prefix + "plan/shards.json"))
+        return _ITEMS.validate_json(self._objects.get(self.bucket, self._prefix + _SHARDS))
+
+    def planned(self) -> ShardList:
+        """What `put_shards` returned. Raises Gone where nothing has been planned."""
+        return ShardList(bucket=self.bucket, key=self._prefix + _SHARDS, count=len(self.shards()))
 
     def put_shards(self, items: Sequence[ShardItem]) -> ShardList:
         """Write shards.json."""
-        return self._put_list("plan/shards.json", items)
+        return self._put_list(_SHARDS, items)
 
     def put_missing(self, items: Sequence[ShardItem]) -> ShardList:
         """Write missing.json."""

@@ -1,0 +1,1 @@
+"""What several steps do with a whole batch."""

@@ -1,0 +1,84 @@
+"""A submission becomes a batch's record: the one way for a drop, the command line and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from batchmill.contracts.pools import Pool
+from batchmill.contracts.spec import BatchSpec
+from batchmill.domain import ids
+from batchmill.domain.batch import Batch, BatchStatus, Input
+from batchmill.domain.errors import AlreadyExists, SpecInvalid, WebhookRefused
+from batchmill.domain.webhook import target
+from batchmill.ports.batches import Batches
+from batchmill.ports.clock import Clock
+from batchmill.ports.templates import Templates
+from batchmill.steps.shard.rendering import body_source
+
+
+@dataclass(frozen=True)
+class Accepting:
+    """`pools` are the deployment's, by name; `webhook_allow` is as in `domain.webhook.target`."""
+
+    batches: Batches
+    templates: Templates
+    clock: Clock
+    pools: Mapping[str, Pool]
+    webhook_allow: frozenset[str] = frozenset()
+
+    def check(self, spec: BatchSpec, source: str) -> None:
+        """What the spec's own model cannot see: the deployment's pools, where a webhook may go, the templates' syntax.
+
+        Raises SpecInvalid.
+        """
+        pool = self.pools.get(spec.pool)
+        if pool is None:
+            there = ", ".join(sorted(self.pools))
+            raise SpecInvalid(f"{source}: pool: no pool {spec.pool!r}; there are: {there}", "pool")
+        if spec.model and pool.model and spec.model != pool.model:
+            raise SpecInvalid(f"{source}: model: pool {spec.pool!r} serves {pool.model}, not {spec.model}", "model")
+        if spec.webhook_url is not None:
+            try:
+                target(spec.webhook_url, self.webhook_allow)
+            except WebhookRefused as error:
+                raise SpecInvalid(f"{source}: webhook_url: {error}", "webhook_url") from None
+        given = [name for name in ("body", "input", "prompt") if getattr(spec, name) is not None]
+        if given:
+            try:
+                self.templates.compile(body_source(spec))
+            except SpecInvalid as error:
+                raise SpecInvalid(f"{source}: {error}", given[0]) from None
+
+    def record(self, submission: str, inputs: Sequence[Input], spec: BatchSpec, profile: str | None = None) -> Batch:
+        """Create the batch of a checked spec, or return the one that is there: one batch a submission."""
+        batch = self.blank(submission, inputs, stored(spec))
+        deadline = batch.created_at + spec.window_seconds
+        batch = replace(batch, deadline=deadline, profile=profile, name=spec.name)
+        try:
+            self.batches.create(batch)
+        except AlreadyExists:
+            return self.batches.get(batch.batch_id)
+        return batch
+
+    def blank(self, submission: str, inputs: Sequence[Input], spec: Mapping[str, object]) -> Batch:
+        """A record of now, not yet stored."""
+        now = self.clock.now()
+        return Batch(
+            batch_id=ids.batch_id(submission),
+            status=BatchStatus.VALIDATING,
+            spec=spec,
+            inputs=tuple(inputs),
+            created_at=now,
+            deadline=now,
+        )
+
+
+def stored(spec: BatchSpec) -> dict[str, object]:
+    """The spec as a record and a submission carry it: plain data, without what is left at its default."""
+    return spec.model_dump(mode="json", exclude_defaults=True)
+
+
+def submission_key(submission_id: str) -> str:
+    """The identity of a batch that was submitted by name."""
+    return ids.digest("submit", submission_id)

@@ -1,0 +1,146 @@
+"""That what is kept is encrypted with the stack's key, kept as long as it should be, and watched."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from batchmill.adapters.s3 import TEMPORARY
+from template.reading import POOL, PROJECT, ROOT, as_list, named
+
+KEY = {"Fn::GetAtt": ["Key", "Arn"]}
+ALARMS = {**ROOT.of("CloudWatch::Alarm"), **POOL.of("CloudWatch::Alarm")}
+STEERING = {"WaitingAlarm", "IdleAlarm"}  # these scale, and are no sign of trouble
+LOGS = ROOT.of("Logs::LogGroup")
+SERVICES = {"logs", "cloudwatch"}
+
+
+def lifecycle(bucket: str) -> dict[str, dict[str, Any]]:
+    """A bucket's lifecycle rules by their ids."""
+    rules = ROOT.of("S3::Bucket")[bucket]["LifecycleConfiguration"]["Rules"]
+    return {rule["Id"]: rule for rule in rules if rule["Status"] == "Enabled"}
+
+
+def test_the_key_is_rotated_and_outlives_the_stack_as_the_data_do() -> None:
+    [key] = ROOT.of("KMS::Key").values()
+    assert key["EnableKeyRotation"] is True
+    assert ROOT.resources["Key"]["DeletionPolicy"] == ROOT.resources["Key"]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_key_is_for_the_account_and_for_services_on_its_behalf_alone() -> None:
+    [key] = ROOT.of("KMS::Key").values()
+    account, *services = key["KeyPolicy"]["Statement"]
+    assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    names = [s["Principal"]["Service"] for s in services]
+    assert {str(n["Fn::Sub"] if isinstance(n, dict) else n).partition(".")[0] for n in names} == SERVICES
+    for statement in services:
+        assert "AWS::AccountId" in str(statement["Condition"])
+        assert [action for action in as_list(statement["Action"]) if "*" in action] == []
+
+
+def test_objects_records_alarms_and_logs_are_encrypted_with_the_key() -> None:
+    for bucket in ROOT.of("S3::Bucket").values():
+        [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    [table] = ROOT.of("DynamoDB::Table").values()
+    assert table["SSESpecification"]["KMSMasterKeyId"] == KEY
+    assert ROOT.of("SNS::Topic")["AlarmTopic"]["KmsMasterKeyId"] == KEY
+    [pool_log] = POOL.of("Logs::LogGroup").values()
+    assert pool_log["KmsKeyId"] == {"Ref": "KeyArn"}
+    [pool] = ROOT.of("Serverless::Application").values()
+    assert pool["Parameters"]["KeyArn"] == KEY
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_logs_are_encrypted_and_end(name: str) -> None:
+    assert LOGS[name]["KmsKeyId"] == KEY
+    assert LOGS[name]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_what_workers_tag_as_temporary_is_removed_and_not_before_a_batch_can_have_ended() -> None:
+    rule = lifecycle("DataBucket")["Checkpoints"]
+    [tag] = rule["TagFilters"]
+    assert (f"{tag['Key']}={tag['Value']}", rule["Prefix"]) == (TEMPORARY, "batches/")
+    assert rule["ExpirationInDays"] == {"Ref": "CheckpointDays"}
+    assert ROOT.document["Parameters"]["CheckpointDays"]["MinValue"] > 14  # the longest completion window
+
+
+def test_only_a_shards_own_folder_may_be_tagged() -> None:
+    resources = [s["Resource"] for _, s in POOL.statements() if "s3:PutObjectTagging" in as_list(s["Action"])]
+    assert resources == [{"Fn::Sub": "arn:${AWS::Partition}:s3:::${DataBucket}/batches/*/shards/*"}]
+
+
+@pytest.mark.parametrize("bucket", ROOT.of("S3::Bucket"))
+def test_uploads_that_were_never_finished_are_removed(bucket: str) -> None:
+    assert lifecycle(bucket)["UnfinishedUploads"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] > 14
+
+
+def test_old_versions_of_inputs_go_but_not_while_a_batch_may_read_them() -> None:
+    rule = lifecycle("InputBucket")["OldVersions"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "OldVersionDays"}}
+    assert ROOT.document["Parameters"]["OldVersionDays"]["MinValue"] > 14
+
+
+def test_the_table_can_be_protected_from_deletion() -> None:
+    [table] = ROOT.of("DynamoDB::Table").values()
+    assert table["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert ROOT.document["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+@pytest.mark.parametrize("template", [ROOT, POOL], ids=["root", "pool"])
+def test_every_queue_of_dead_letters_has_an_alarm(template: Any) -> None:
+    queues = template.of("SQS::Queue")
+    dead = {name for queue in queues.values() for name in named(queue.get("RedrivePolicy", {}))}
+    alarms = template.of("CloudWatch::Alarm").items()
+    watched = {name for key, alarm in alarms if key not in STEERING for name in named(alarm.get("Dimensions", []))}
+    assert dead
+    assert dead <= watched
+
+
+@pytest.mark.parametrize("name", sorted(set(ALARMS) - STEERING))
+def test_every_alarm_tells_somebody(name: str) -> None:
+    assert ALARMS[name]["AlarmActions"] in ([{"Ref": "AlarmTopic"}], [{"Ref": "AlarmTopicArn"}])
+
+
+def test_a_sweep_that_does_not_run_is_noticed_by_its_silence() -> None:
+    alarm = ALARMS["SweepAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("batchmill", "SweepOpen")
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Dimensions"] == ALARMS["OldestShardAlarm"]["Dimensions"]
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
+    variables = ROOT.document["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+
+
+def test_executions_that_end_badly_are_noticed() -> None:
+    metrics = [m["MetricStat"]["Metric"] for m in ALARMS["ExecutionsAlarm"]["Metrics"] if "MetricStat" in m]
+    assert {m["MetricName"] for m in metrics} == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+
+
+def test_functions_and_the_state_machine_are_traced_and_logs_hold_no_data() -> None:
+    assert ROOT.document["Globals"]["Function"]["Tracing"] == "Active"
+    [machine] = ROOT.of("Serverless::StateMachine").values()
+    assert machine["Tracing"] == {"Enabled": True}
+    assert machine["Logging"]["IncludeExecutionData"] is False
+
+
+def test_a_pool_is_scaled_in_only_when_nothing_waits_and_nothing_is_in_flight() -> None:
+    alarm = ALARMS["IdleAlarm"]
+    stats = {m["Id"]: m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
+    queue = "ApproximateNumberOfMessages"
+    assert stats == {"visible": f"{queue}Visible", "inflight": f"{queue}NotVisible"}
+    assert alarm["Metrics"][0]["Expression"] == "visible + inflight"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanOrEqualToThreshold", 0)
+    policy = POOL.of("ApplicationAutoScaling::ScalingPolicy")["ScaleIn"]["StepScalingPolicyConfiguration"]
+    assert policy["AdjustmentType"] == "ExactCapacity"
+    assert [step["ScalingAdjustment"] for step in policy["StepAdjustments"]] == [0]
+
+
+@pytest.mark.parametrize("stage", ["default", "prod"])
+def test_both_stages_deploy_with_the_parameters_that_the_template_has(stage: str) -> None:
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text())[stage]
+    told = config["deploy"]["parameters"].get("parameter_overrides", [])
+    assert {item.partition("=")[0] for item in told} <= set(ROOT.document["Parameters"])
+    assert config["global"]["parameters"]["stack_name"].startswith("batchmill")
