@@ -76,7 +76,8 @@ def test_every_step_of_lambdas_is_a_function_of_the_template() -> None:
 def test_every_step_of_the_state_machine_is_a_state_that_invokes_its_function() -> None:
     machine = json.loads((PROJECT / "statemachines/batch.asl.json").read_text())
     wanted = {name.capitalize(): f"${{{name.capitalize()}FunctionArn}}" for name in WITH_STATE}
-    assert dict(tasks(machine)) == wanted
+    # Land once more, without reading what it has failed to read too often.
+    assert dict(tasks(machine)) == {**wanted, "LandLast": wanted["Land"]}
 
 
 def test_every_step_of_lambdas_has_a_sample_event() -> None:

@@ -184,7 +184,7 @@ def test_a_shard_goes_through_its_life(batches: Batches) -> None:
     assert (done.state, done.committed_attempt, done.progress.ok) == (ShardState.COMMITTED, 1, 5)
 
 
-def test_of_two_claims_that_race_each_has_its_own_attempt(batches: Batches) -> None:
+def test_of_two_claims_that_race_one_holds_the_shard_and_the_other_doubts_it(batches: Batches) -> None:
     batches.change_shard(KEY, SPAN, dispatch("token"))
     rivals = ["rival"]
 
@@ -195,7 +195,7 @@ def test_of_two_claims_that_race_each_has_its_own_attempt(batches: Batches) -> N
 
     found = batches.update_shard(KEY, claim)
     assert found is not None
-    assert (found.attempt, found.holder) == (2, "worker")
+    assert (found.attempt, found.holder, found.doubted) == (1, "rival", (1, 0))
 
 
 def test_of_two_first_records_that_race_neither_is_lost(batches: Batches) -> None:

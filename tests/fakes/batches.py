@@ -79,6 +79,11 @@ class MemoryBatches:
         self._begin("open_shards")
         return iter([shard for _, shard in self._shards.values() if shard.token is not None])
 
+    def live(self) -> Iterator[Batch]:
+        self._begin("live")
+        found = [batch for _, batch in self._batches.values() if not batch.final]
+        return iter(sorted(found, key=lambda batch: batch.created_at))
+
     def recent(self, limit: int, after: Batch | None = None) -> list[Batch]:
         self._begin("recent")
         newest = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -39,7 +40,9 @@ def test_a_batch_whose_shards_all_get_their_parts_is_planned_dispatched_closed_a
 def test_dispatch_is_told_its_token_its_ids_and_its_shard(machine: Machine) -> None:
     machine.run()
     for payload in machine.called("Dispatch"):
-        assert set(payload) == {"token", "batch_id", "run", "shard"}
+        assert set(payload) == {"token", "batch_id", "run", "shard", "entered", "retry"}
+        assert datetime.fromisoformat(payload["entered"]).tzinfo is not None
+        assert payload["retry"] == 0
         assert set(payload["shard"]) == {"n", "object", "start", "end", "first_line"}
 
 
@@ -95,12 +98,24 @@ def test_a_rerouted_shard_is_dispatched_again_with_another_token(machine: Machin
     assert len({payload["token"] for payload in machine.called("Dispatch")}) == 6
 
 
-@pytest.mark.parametrize("error", ["Cancelled", "DeadlineExceeded", "SomethingElse"])
+@pytest.mark.parametrize("error", ["Cancelled", "DeadlineExceeded", "SpecInvalid"])
 def test_a_shard_that_ends_without_a_part_is_left_to_close(machine: Machine, error: str) -> None:
     machine.on("Dispatch", lambda payload: machine.fail(payload, error))
     assert machine.run()["status"] == "SUCCEEDED"
     assert shards(machine.called("Dispatch")) == {0: 1, 1: 1, 2: 1}
     assert machine.called("Close") == [{**IDS, "error": None}]
+
+
+def test_a_dispatch_that_fails_for_any_other_reason_is_tried_again_and_says_so(machine: Machine) -> None:
+    def once(payload: dict[str, Any]) -> dict[str, Any]:
+        if payload["retry"] == 0:
+            raise FunctionError("Runtime.ExitError")
+        return machine.succeed(payload)
+
+    machine.on("Dispatch", once)
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert shards(machine.called("Dispatch")) == {0: 2, 1: 2, 2: 2}
+    assert {payload["retry"] for payload in machine.called("Dispatch")} == {0, 1}
 
 
 def test_a_dispatch_that_raises_past_the_deadline_is_not_tried_again(machine: Machine) -> None:

@@ -38,9 +38,10 @@ class Running:
     def claim(self, n: int = 0, dispatch: int = 1) -> Shard:
         """A worker takes the shard."""
         now = self.world.clock.now()
-        shard = self.world.batches.update_shard(self.key(n), lambda old: claimed(old, dispatch, "worker", now))
-        assert shard is not None
-        return shard
+        before = self.shard(n).attempt
+        while self.shard(n).attempt == before:  # a holder that does not renew is evicted at the second look
+            self.world.batches.update_shard(self.key(n), lambda old: claimed(old, dispatch, "worker", now))
+        return self.shard(n)
 
     def outcomes(self, n: int = 0, attempt: int = 1) -> list[Outcome]:
         """A result for each row of the shard."""

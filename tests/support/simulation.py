@@ -142,6 +142,8 @@ class Simulation:
             self.world.queue.delete(QUEUE, taken.receipt)
             return
         assert shard is not None
+        if shard.holder != name:
+            return  # somebody holds it: the message stays hidden, and comes again after a lease
         hand = Hand(name, shard, taken.receipt, self.documents.plan())
         hand.done = dict(self._checkpoints(hand).load())
         self.hands.append(hand)

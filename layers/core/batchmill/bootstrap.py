@@ -286,4 +286,5 @@ def work(engine: Engine) -> Work:
         lease_seconds=told.lease_seconds,
         checkpoint_seconds=told.checkpoint_seconds,
     )
-    return Work(tools, _queue(), _pools()[told.pool].queue_url, told.poll_seconds)
+    pool = _pools()[told.pool]
+    return Work(tools, _queue(), pool.queue_url, pool, told.poll_seconds)

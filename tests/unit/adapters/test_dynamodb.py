@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +59,11 @@ def test_a_batchs_item_is_listed_by_its_time_and_holds_its_spec_as_text() -> Non
     assert (item["pk"], item["sk"]) == ({"S": "BATCH#batch_1"}, {"S": "BATCH"})
     assert (item["listed"], item["listed_at"]) == ({"S": "batch"}, {"S": "2025-11-13T02:13:20.250000+00:00"})
     assert json.loads(item["spec"]["S"]) == {"prompt": "{{ x }}"}
-    assert "open" not in item
+
+
+def test_a_batch_that_is_not_final_stands_in_the_open_index_of_batches_alone() -> None:
+    assert records.batch_item(replace(BATCH, status=BatchStatus.IN_PROGRESS))["open"] == {"S": "batch"}
+    assert "open" not in records.batch_item(replace(BATCH, status=BatchStatus.COMPLETED))
 
 
 def test_items_of_an_older_version_take_defaults_and_of_a_newer_one_are_readable() -> None:

@@ -13,6 +13,7 @@ from batchmill.domain.shard import (
     claimed,
     committed,
     dispatched,
+    failed,
     given_back,
     lease_is_dead,
     observed,
@@ -53,14 +54,51 @@ def test_a_message_of_an_earlier_dispatch_claims_nothing() -> None:
         claimed(again, 1, "worker-1", 5.0)
 
 
-def test_a_redelivery_evicts_the_holder() -> None:
-    second = claimed(running(), 1, "worker-2", 4.0)
+def test_a_redelivery_evicts_a_holder_that_has_not_renewed_since_the_first() -> None:
+    doubted = claimed(running(), 1, "worker-2", 4.0)
+    assert (doubted.attempt, doubted.holder) == (1, "worker-1")
+    second = claimed(doubted, 1, "worker-2", 9.0)
     assert (second.attempt, second.holder) == (2, "worker-2")
     with pytest.raises(Evicted):
         renewed(second, 1, Progress(), 5.0)
     with pytest.raises(Evicted):
         given_back(second, 1, 5.0)
     assert renewed(second, 2, Progress(ok=3), 5.0).progress.ok == 3
+
+
+def test_a_holder_that_renews_is_never_evicted_by_a_message_that_came_twice() -> None:
+    shard = running()
+    for i in range(5):
+        shard = claimed(shard, 1, "worker-2", 10.0 + i)
+        shard = renewed(shard, 1, Progress(), 10.5 + i)
+    assert (shard.attempt, shard.holder) == (1, "worker-1")
+
+
+def test_a_new_attempt_starts_its_own_lease() -> None:
+    shard = observed(running(), 10.0)
+    shard = given_back(shard, 1, 20.0)
+    shard = claimed(shard, 1, "worker-2", 500.0)
+    assert not lease_is_dead(shard, 30.0, 501.0)
+    assert (shard.renewal, shard.seen_renewal) == (0, -1)
+
+
+def test_a_slow_call_of_dispatch_does_not_replace_a_later_ones_token() -> None:
+    later = dispatched(planned(), "token-2", PLACE, 100.0, 5.0, ("2026-01-01T00:00:01.000Z", 1))
+    with pytest.raises(StaleDispatch):
+        dispatched(later, "token-1", PLACE, 100.0, 6.0, ("2026-01-01T00:00:01.000Z", 0))
+    assert dispatched(later, "token-3", PLACE, 100.0, 7.0, ("2026-01-01T00:00:02.000Z", 0)).token == "token-3"
+
+
+def test_a_dispatch_of_the_past_does_not_note_that_it_sent() -> None:
+    again = dispatched(waiting(), "token-2", PLACE, 100.0, 4.0)
+    assert sent(again, 1, 5.0) is again
+
+
+def test_a_failed_attempt_is_counted_and_given_back() -> None:
+    shard = failed(running(), 1, 4.0)
+    assert (shard.state, shard.failures, shard.holder) == (ShardState.WAITING, 1, "")
+    with pytest.raises(Evicted):
+        failed(shard, 1, 5.0)
 
 
 def test_a_reroute_keeps_the_token_until_it_is_failed_and_evicts_the_holder() -> None:

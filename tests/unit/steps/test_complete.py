@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from batchmill.contracts.manifest import Manifest
-from batchmill.contracts.workflow import CloseInput, RunInput
+from batchmill.contracts.workflow import CloseInput, LandInput, RunInput
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import EmptyInput, PartsMissing, Transient
 from support.shards import Running
@@ -49,6 +49,22 @@ def test_complete_again_changes_nothing() -> None:
     running.world.clock.move(60)
     assert running.world.complete(RunInput(batch_id=running.batch_id, run=0)) == first
     assert manifest(running) == told
+
+
+@pytest.mark.parametrize(("writer", "status"), [("worker", BatchStatus.COMPLETED), ("land", BatchStatus.FAILED)])
+def test_a_batch_whose_last_parts_workers_wrote_after_close_has_completed_after_all(
+    writer: str, status: BatchStatus
+) -> None:
+    running = Running()
+    running.commit(1)
+    running.world.close(CloseInput(batch_id=running.batch_id, run=0))
+    for item in running.items:
+        if writer == "worker":
+            running.commit(item.n)
+        running.world.land(LandInput(batch_id=running.batch_id, run=0, shard=item))
+    batch = running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    assert batch.status is status
+    assert bool(batch.problems) == (status is BatchStatus.FAILED)
 
 
 def test_a_shard_without_a_part_is_refused() -> None:

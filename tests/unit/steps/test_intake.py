@@ -77,6 +77,7 @@ def test_a_file_of_no_profile_is_left_alone_and_said_so(key: str, caplog: pytest
         (b"endpoint: /v1/embeddings\ninput: a\npool: big\n", "no pool 'big'; there are: default"),
         (b"endpoint: /v1/embeddings\ninput: a\nmodel: other\n", "serves m, not other"),
         (b"completion_window: 15d\n", "must lie between 1s and 14d"),
+        (b"endpoint: /v1/embeddings\ninput: a\ncolumns: [b, c, b]\n", "names a column twice: b"),
         (b"completion_window: soon\n", "not a duration"),
     ],
 )
@@ -152,6 +153,23 @@ def test_a_message_of_no_known_form_is_dropped_with_an_error_in_the_log(
 ) -> None:
     World().intake(body)
     assert "dropped a message of no known form" in caplog.text
+
+
+def test_a_submission_whose_envelope_is_wrong_fails_rather_than_vanishes() -> None:
+    world = World()
+    detail = {"submission_id": "s9", "inputs": [], "spec": {}}
+    world.intake(json.dumps({"source": "batchmill", "detail-type": "Batch Submitted", "detail": detail}))
+    batch = world.batches.get(ids.batch_id(ids.digest("submit", "s9")))
+    assert batch.status is BatchStatus.FAILED
+    assert "inputs" in batch.problems[0].message
+
+
+@pytest.mark.parametrize("value", [b"!!binary gIGC", b".nan", b"&a [*a]"])
+def test_what_yaml_has_and_json_has_not_is_a_failed_batch(value: bytes) -> None:
+    world = World()
+    profile = b"endpoint: /v1/embeddings\ninput: x\nparams: {x: " + value + b"}\n"
+    batch = world.batches.get(world.drop(jsonl(1), profile=profile))
+    assert batch.status is BatchStatus.FAILED
 
 
 def test_an_execution_that_ended_badly_is_followed_by_one_that_closes_three_times_at_most() -> None:

@@ -63,6 +63,19 @@ def test_an_input_that_is_no_longer_there_is_one_error_with_its_bytes(gone: bool
     assert f"bytes 0 to {running.items[0].end} of s3://input/" in row.error_message
 
 
+def test_as_a_last_resort_one_error_stands_for_all_rows_and_nothing_is_read() -> None:
+    running = Running()
+    running.world.close(CloseInput(batch_id=running.batch_id, run=0))
+    reads: list[str] = []
+    running.world.objects.before = lambda operation, bucket, key: reads.append(operation) if bucket == INPUT else None
+    running.world.land(LandInput(batch_id=running.batch_id, run=0, shard=running.items[0], last_resort=True))
+    (row,) = running.world.results(running.batch_id)
+    assert row.error_code == "batch_failed"
+    assert row.error_message is not None
+    assert f"bytes 0 to {running.items[0].end}" in row.error_message
+    assert reads == []
+
+
 def test_a_land_again_changes_nothing() -> None:
     running = Running()
     close_and_land(running)

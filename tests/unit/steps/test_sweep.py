@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-from batchmill.contracts.workflow import CancelInput
+import pytest
+
+from batchmill.contracts.workflow import CancelInput, CloseInput, RunInput
+from batchmill.domain import ids
+from batchmill.domain.errors import Transient
 from batchmill.domain.shard import Progress, ShardState, renewed, rerouted
+from batchmill.steps.sweep import OVERDUE_SECONDS
 from support.shards import Running
-from support.world import LEASE
+from support.world import DATA, LEASE
 
 DEAD = LEASE * 3 + 1
 
@@ -87,3 +92,60 @@ def test_a_sweep_reports_how_old_the_oldest_open_shard_is() -> None:
     running.world.clock.move(90)
     swept = running.world.sweep()
     assert (swept.open, swept.oldest_seconds) == (1, 90)
+
+
+OVERDUE = 3600.0 + OVERDUE_SECONDS
+
+
+def test_a_batch_long_past_its_deadline_is_closed_and_again_while_it_takes() -> None:
+    running = Running()
+    running.world.clock.move(OVERDUE - 1)
+    assert running.world.sweep().closed == 0
+    running.world.clock.move(1)
+    assert running.world.sweep().closed == 1
+    assert running.world.sweep().closed == 0
+    running.world.clock.move(OVERDUE_SECONDS)
+    assert running.world.sweep().closed == 1
+    names = list(running.world.workflow.executions)
+    assert names == [running.batch_id, f"{running.batch_id}-c1", f"{running.batch_id}-c2"]
+    assert running.world.workflow.executions[names[1]]["entry"] == "close"
+
+
+def test_a_final_batch_is_not_closed_again() -> None:
+    running = Running()
+    for item in running.items:
+        running.commit(item.n)
+    running.world.close(CloseInput(batch_id=running.batch_id, run=0))
+    running.world.complete(RunInput(batch_id=running.batch_id, run=0))
+    running.world.clock.move(10 * OVERDUE)
+    assert running.world.sweep().closed == 0
+
+
+def test_trouble_with_one_shard_hides_no_other() -> None:
+    running = Running()
+    for n in (0, 1):
+        running.dispatch(f"token-{n}", n)
+        running.claim(n)
+    running.world.sweep()
+    strange = ids.part_key(running.batch_id, 0, 0)
+    running.world.objects.put(DATA, strange, b"somebody else's")
+    running.world.clock.move(DEAD)
+    with pytest.raises(Transient, match="1 of a sweep's looks failed"):
+        running.world.sweep()
+    assert running.world.workflow.answers["token-1"].error == "Rerouted"
+
+
+def test_a_worker_that_renewed_between_the_look_and_the_reroute_keeps_its_shard() -> None:
+    running = Running()
+    running.dispatch("token-1")
+    running.claim()
+    running.world.sweep()
+    running.world.clock.move(DEAD)
+
+    def renew() -> None:
+        now = running.world.clock.now()
+        running.world.batches.update_shard(running.key(), lambda old: renewed(old, 1, Progress(), now))
+
+    running.world.batches.between = renew
+    assert running.world.sweep().rerouted == 0
+    assert running.world.workflow.answers == {}

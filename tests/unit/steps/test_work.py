@@ -11,46 +11,12 @@ from batchmill.domain.errors import EngineDown, Transient
 from batchmill.domain.shard import ShardState
 from batchmill.ports.engine import Reply
 from batchmill.ports.queue import Received
-from batchmill.steps.shard.attempt import Tools
-from batchmill.steps.shard.window import Window
 from batchmill.steps.work import Work
 from fakes.clock import FakeClock
 from fakes.engine import ScriptedEngine
 from support.shards import Running
+from support.workers import take, until, worker
 from support.world import DATA, QUEUE
-
-LEASE = 0.15
-"""Real seconds: a worker renews three times as often."""
-
-
-def worker(running: Running, engine: ScriptedEngine, checkpoint_seconds: float = 1e9, window: int = 4) -> Work:
-    clock = FakeClock()
-    world = running.world
-    tools = Tools(
-        objects=world.objects,
-        batches=world.batches,
-        parts=world.parts,
-        templates=world.templates,
-        clock=clock,
-        window=Window(engine, clock, window),
-        data_bucket=DATA,
-        holder=f"worker-{id(engine)}",
-        lease_seconds=LEASE,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    return Work(tools, world.queue, QUEUE)
-
-
-def take(running: Running) -> Received:
-    taken = running.world.queue.receive(QUEUE, 0, 30)
-    assert taken is not None
-    return taken
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_shard_is_done_committed_noted_and_its_message_deleted() -> None:
@@ -95,11 +61,11 @@ async def test_a_message_of_the_past_is_deleted_and_nothing_is_asked(state: str)
     assert running.world.queue.depth(QUEUE) == (1 if state == "stale" else 0)
 
 
-async def test_a_message_of_no_known_form_is_deleted() -> None:
+async def test_a_message_of_no_known_form_is_left_to_a_worker_that_knows_it() -> None:
     running = Running()
     running.world.queue.send(QUEUE, "{}")
     await worker(running, ScriptedEngine()).take(take(running))
-    assert running.world.queue.depth(QUEUE) == 0
+    assert running.world.queue.depth(QUEUE) == 1
 
 
 async def _stopped(running: Running, engine: ScriptedEngine, stop: Callable[[Work], Awaitable[None]]) -> Work:
@@ -195,7 +161,7 @@ async def test_a_finished_row_that_was_saved_is_never_asked_again_after_a_kill()
         (Reply(429, b"", 1, retry_after_s=2.0), "engine_unavailable"),
         (Reply(0, b"", 1, error="ServerDisconnectedError"), "engine_unavailable"),
         (Reply(200, b"<html>", 1), "invalid_response"),
-        (Reply(200, b'{"choices": [{"finish_reason": "abort", "text": "ha"}]}', 1), "engine_unavailable"),
+        (Reply(200, b'{"data": [1], "choices": [{"finish_reason": "abort", "text": "ha"}]}', 1), "engine_unavailable"),
     ],
 )
 async def test_a_row_that_gets_no_answer_that_counts_is_a_typed_error(reply: Reply, code: str) -> None:

@@ -89,6 +89,10 @@ class DynamoBatches:
         for number in range(records.OPEN_PARTITIONS):
             yield from map(records.to_shard, self._index(records.OPEN_INDEX, str(number)))
 
+    def live(self) -> Iterator[Batch]:
+        """Every batch that is not final, oldest first. Lags behind the writes (an index)."""
+        return map(records.to_batch, self._index(records.OPEN_INDEX, records.LIVE))
+
     def recent(self, limit: int, after: Batch | None = None) -> list[Batch]:
         """The newest batches first, at most `limit`, from `after` on. Lags behind the writes (an index)."""
         found: list[Batch] = []

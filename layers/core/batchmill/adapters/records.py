@@ -24,6 +24,8 @@ OPEN_INDEX, LISTED_INDEX = "open", "listed"
 OPEN_PARTITIONS = 8
 """Over how many partitions of the `open` index the shards that wait for an answer are spread."""
 LISTED = "batch"
+LIVE = "batch"
+"""The `open` index's partition of the batches that are not final."""
 
 _BATCH = TypeAdapter(Batch)
 _SHARD = TypeAdapter(Shard)
@@ -57,13 +59,17 @@ def shard_prefix(run: int) -> str:
 def batch_item(batch: Batch) -> Attributes:
     """A batch's item. The spec is kept as JSON text: its own shape is no business of the table's."""
     values = _BATCH.dump_python(batch, mode="json", warnings="error")
-    return {**_attributes({**values, "spec": json.dumps(values["spec"])}), **listed_key(batch)}
+    return {**_attributes({**values, "spec": json.dumps(values["spec"]), **_live(batch)}), **listed_key(batch)}
 
 
 def listed_key(batch: Batch) -> Attributes:
     """The key of a batch's item in the `listed` index, the table's own key included."""
     index = {"listed": LISTED, "listed_at": _iso(batch.created_at)}
     return {**_attributes(index), **batch_key(batch.batch_id)}
+
+
+def _live(batch: Batch) -> dict[str, str]:
+    return {} if batch.final else {"open": LIVE, "open_at": _iso(batch.created_at)}
 
 
 def shard_item(shard: Shard) -> Attributes:

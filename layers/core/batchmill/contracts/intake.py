@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+INPUTS_LIMIT = 2000
+"""Inputs of one batch: they stand in its record, and DynamoDB holds 400 KB an item."""
+
 
 class _Lenient(BaseModel):
     """AWS adds fields to its events; only what is read is named."""
@@ -77,7 +80,7 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     submission_id: str = Field(min_length=1, max_length=256)
-    inputs: list[SubmittedInput] = Field(min_length=1, max_length=10_000)
+    inputs: list[SubmittedInput] = Field(min_length=1, max_length=INPUTS_LIMIT)
     spec: dict[str, Any]
 
 
@@ -101,6 +104,6 @@ class BatchFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    inputs: list[str] = Field(min_length=1, max_length=10_000)
+    inputs: list[str] = Field(min_length=1, max_length=INPUTS_LIMIT)
     profile: str | None = None
     spec: dict[str, Any] = Field(default_factory=dict)

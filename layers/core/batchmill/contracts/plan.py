@@ -1,4 +1,7 @@
-"""The plan's documents: batch.json, fixed before the first shard is sent, and the items of shards.json."""
+"""The plan's documents: batch.json, fixed before the first shard is sent, and the items of shards.json.
+
+Readers ignore fields they do not know: workers of two versions may read one plan.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from batchmill.domain.span import Span
 class PinnedObject(BaseModel):
     """An input object in the version that the batch reads. `size` in bytes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     bucket: str
     key: str
@@ -28,7 +31,7 @@ class PlanDocument(BaseModel):
     `columns` are carried into the results, in order; `header` are a CSV's field names.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     batch_id: str
     run: int
@@ -46,7 +49,7 @@ class PlanDocument(BaseModel):
 class ShardItem(BaseModel):
     """One shard, as an item of shards.json and of missing.json: shard `n` is bytes [start, end) of objects[object]."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     n: int
     object: int

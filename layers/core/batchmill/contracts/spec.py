@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -72,6 +73,13 @@ class BatchSpec(BaseModel):
             raise ValueError(str(error)) from None
         return url
 
+    @field_validator("columns")
+    @classmethod
+    def _each_once(cls, names: list[str] | None) -> list[str] | None:
+        if twice := sorted({name for name in names or () if (names or []).count(name) > 1}):
+            raise ValueError(f"names a column twice: {', '.join(twice)}")
+        return names
+
     @model_validator(mode="after")
     def _one_way_to_a_body(self) -> BatchSpec:
         given = [name for name in ("prompt", "input", "body") if getattr(self, name) is not None]
@@ -104,6 +112,13 @@ def _lines(error: ValidationError) -> Iterable[str]:
 def parse_spec(data: object, source: str) -> BatchSpec:
     """A spec from plain data. Raises SpecInvalid naming `source`, the field and what is wrong."""
     try:
-        return BatchSpec.model_validate(data)
+        spec = BatchSpec.model_validate(data)
+        json.dumps(spec.model_dump(), allow_nan=False)
     except ValidationError as error:
         raise explain(error, source) from None
+    except (ValueError, TypeError, RecursionError):
+        # YAML has what JSON has not: dates, binary, .nan, and aliases that hold themselves.
+        raise SpecInvalid(
+            f"{source}: holds what JSON cannot: a date (quote it), binary data, NaN, or a value within itself"
+        ) from None
+    return spec

@@ -50,12 +50,17 @@ class AdmitOutput(PlanOutput):
 
 
 class DispatchInput(_Payload):
-    """The payload of dispatch: one shard, and the token that waits for it."""
+    """The payload of dispatch: one shard, the token that waits for it, and which call this is.
+
+    `entered`: when the state machine entered the state (ISO 8601, UTC); `retry`: how often it tried again since.
+    """
 
     token: str
     batch_id: str
     run: int
     shard: ShardItem
+    entered: str = ""
+    retry: int = 0
 
 
 class MachineError(BaseModel):
@@ -82,11 +87,12 @@ class CloseOutput(RunInput):
 
 
 class LandInput(_Payload):
-    """The payload of land: one shard without a part."""
+    """The payload of land: one shard without a part. `last_resort`: reading its rows failed too often, do without."""
 
     batch_id: str
     run: int
     shard: ShardItem
+    last_resort: bool = False
 
 
 class CancelInput(_Payload):
@@ -95,8 +101,10 @@ class CancelInput(_Payload):
     batch_id: str
 
 
-class ShardMessage(_Payload):
-    """What a pool's queue carries: ids, never tokens."""
+class ShardMessage(BaseModel):
+    """What a pool's queue carries: ids, never tokens. A newer sender's fields are ignored by an older worker."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     batch_id: str
     run: int

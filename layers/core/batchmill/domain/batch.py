@@ -117,6 +117,17 @@ def moved(batch: Batch, status: BatchStatus, now: float) -> Batch:
     return replace(batch, status=status, times={**batch.times, status.value: now})
 
 
+CLOSING = "closing"
+"""The name, among a batch's times, of when an execution was last started to close it."""
+
+
+def closing_again(batch: Batch, now: float) -> Batch:
+    """One more execution is being started to close the batch; unchanged if it is final."""
+    if batch.final:
+        return batch
+    return replace(batch, closings=batch.closings + 1, times={**batch.times, CLOSING: now})
+
+
 def with_problem(batch: Batch, problem: Problem) -> Batch:
     """The batch with one more reason noted, once."""
     return batch if problem in batch.problems else replace(batch, problems=(*batch.problems, problem))

@@ -25,6 +25,9 @@
     ├── Transient                the service's trouble; try again
     │   └── EngineDown           the engine has not answered for longer than a worker waits
     ├── EngineStartFailed        the engine exited, or did not get healthy in time
+    ├── NotAPart                 an object stands at a part's key that no commit wrote
+    ├── TooManyFailures          attempts at a shard kept ending by errors of ours
+    ├── PoolChanged              a pool serves another model, revision or quantization than the batch was planned for
     └── PartsMissing             complete was called before every shard had its part
 
 Messages say what is wrong, where, and how to mend it; they never hold a prompt or a response.
@@ -191,6 +194,24 @@ class EngineStartFailed(BatchmillError):
     """The engine exited, or did not get healthy in time; the message holds the end of its log."""
 
     code = "engine_start_failed"
+
+
+class NotAPart(BatchmillError):
+    """An object stands at a part's key that no commit wrote."""
+
+    code = "not_a_part"
+
+
+class PoolChanged(BatchmillError):
+    """A pool serves another model, revision or quantization than the batch was planned for."""
+
+    code = "pool_changed"
+
+
+class TooManyFailures(BatchmillError):
+    """Attempts at a shard kept ending by errors of ours: its rows are given up."""
+
+    code = "shard_failed"
 
 
 class PartsMissing(BatchmillError):

@@ -11,6 +11,11 @@ from batchmill.domain.request import Row, RowError
 CUSTOM_ID_LIMIT = 512
 """Characters. OpenAI's own documents give no limit; longer ones are refused rather than cut."""
 
+DEPTH_LIMIT = 100
+"""Levels of nesting. What Python's parser just takes, its writer may not, on another thread's stack."""
+
+_QUOTE, _BACKSLASH = b'"\\'
+
 
 def json_rows(lines: Iterable[Line], first_line: int | None) -> Iterator[Row]:
     """A row for each line that is not blank. A line that is no JSON object becomes a row with an error."""
@@ -57,9 +62,30 @@ def _object(data: bytes) -> dict[str, object] | RowError:
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else "a number JSON does not have"
         return RowError("invalid_json", f"not JSON: {reason}")
+    if _deep(data):
+        return RowError("invalid_json", f"nested deeper than {DEPTH_LIMIT} levels")
     if not isinstance(value, dict):
         return RowError("invalid_row", f"a JSON {type(value).__name__}, where an object is needed")
     return value
+
+
+def _deep(data: bytes) -> bool:
+    """Whether brackets nest beyond the limit; looked at closely only where there are that many at all."""
+    if data.count(b"[") + data.count(b"{") <= DEPTH_LIMIT:
+        return False
+    depth, deepest, quoted, escaped = 0, 0, False, False
+    for byte in data:
+        if quoted:
+            quoted = escaped or byte != _QUOTE
+            escaped = not escaped and byte == _BACKSLASH
+        elif byte == _QUOTE:
+            quoted = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest > DEPTH_LIMIT
 
 
 def _no_constant(name: str) -> object:

@@ -41,13 +41,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Request:
-    """One row rendered for the engine: POST `body` to `url` (a path such as /v1/embeddings)."""
+    """One row rendered for the engine: POST `body` to `url` (a path such as /v1/embeddings).
+
+    `sha256` is the hash of url and body, keys sorted; `size` the characters of that text.
+    """
 
     row: int
     custom_id: str
     url: str
     body: Mapping[str, object]
     columns: Mapping[str, str | None]
+    sha256: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)

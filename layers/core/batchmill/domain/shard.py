@@ -72,7 +72,10 @@ class Shard:
     `dispatch` counts how often the shard was sent, `attempt` how often it was claimed; both only grow. `token` is
     the task token that waits for it, None when none does. `renewal` counts the holder's renewals; `seen_renewal`
     and `seen_at` are sweep's own notes of it, so that a lease is judged by one clock alone. `rerouting` says that
-    the token is to be failed, and stays until another dispatch takes the shard.
+    the token is to be failed, and stays until another dispatch takes the shard. `asked` is when the state machine
+    entered the dispatch that stands, and its retry: a slower, older call must not replace its token. `doubted` is the
+    attempt and renewal count at which a redelivered message found a holder. `failures` counts attempts that ended by
+    an error of ours.
     """
 
     key: ShardKey
@@ -93,6 +96,9 @@ class Shard:
     committed_attempt: int | None = None
     progress: Progress = Progress()
     rerouting: bool = False
+    asked: tuple[str, int] = ("", 0)
+    doubted: tuple[int, int] | None = None
+    failures: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0
 
@@ -112,14 +118,19 @@ class Placement:
     fingerprint: str
 
 
-def dispatched(shard: Shard, token: str, place: Placement, deadline: float, now: float) -> Shard:
+def dispatched(
+    shard: Shard, token: str, place: Placement, deadline: float, now: float, asked: tuple[str, int] = ("", 0)
+) -> Shard:
     """A new dispatch holds the shard: `token` waits for it, and every earlier message and attempt is stale.
 
-    A committed shard only takes the token, so that whoever sees the part can answer it.
+    A committed shard only takes the token, so that whoever sees the part can answer it. `asked` (ISO time of entering
+    the state, retry count) orders calls: raises StaleDispatch for one that a later call has overtaken.
     """
+    if asked < shard.asked:
+        raise StaleDispatch(f"shard {shard.key.shard} was dispatched by a later call")
     created = shard.created_at or now
     if shard.state is ShardState.COMMITTED:
-        return replace(shard, token=token, updated_at=now)
+        return replace(shard, token=token, asked=asked, updated_at=now)
     return _move(
         shard,
         ShardState.WAITING,
@@ -135,6 +146,8 @@ def dispatched(shard: Shard, token: str, place: Placement, deadline: float, now:
         seen_renewal=-1,
         holder="",
         rerouting=False,
+        asked=asked,
+        doubted=None,
     )
 
 
@@ -146,9 +159,17 @@ def sent(shard: Shard, dispatch: int, now: float) -> Shard:
 
 
 def claimed(shard: Shard, dispatch: int, holder: str, now: float) -> Shard:
-    """A worker takes the shard, evicting whoever held it. Raises StaleDispatch if its message is of the past."""
+    """A worker takes the shard, or looks at its holder; it has it where the result names it as the holder.
+
+    A shard that somebody holds is only doubted at first: the message comes again after a lease, and a holder that has
+    not renewed by then is evicted. (A message can come twice: its holder must not be evicted for that.)
+    Raises StaleDispatch if the message is of the past.
+    """
     if shard.dispatch != dispatch or shard.state is ShardState.COMMITTED:
         raise StaleDispatch(f"shard {shard.key.shard} is {shard.state} at dispatch {shard.dispatch}, not {dispatch}")
+    held = (shard.attempt, shard.renewal)
+    if shard.state is ShardState.RUNNING and shard.doubted != held:
+        return replace(shard, doubted=held)
     return _move(
         shard,
         ShardState.RUNNING,
@@ -158,6 +179,7 @@ def claimed(shard: Shard, dispatch: int, holder: str, now: float) -> Shard:
         holder=holder,
         renewal=0,
         seen_renewal=-1,
+        doubted=None,
     )
 
 
@@ -170,6 +192,12 @@ def renewed(shard: Shard, attempt: int, progress: Progress, now: float) -> Shard
     """The holder is alive. Raises Evicted if the shard is no longer this attempt's."""
     _held(shard, attempt)
     return replace(shard, renewal=shard.renewal + 1, progress=progress, updated_at=now)
+
+
+def failed(shard: Shard, attempt: int, now: float) -> Shard:
+    """The holder met an error of ours, not the row's: the shard waits for another try. Raises Evicted as renewed."""
+    _held(shard, attempt)
+    return _move(shard, ShardState.WAITING, "work", now, holder="", failures=shard.failures + 1)
 
 
 def given_back(shard: Shard, attempt: int, now: float) -> Shard:

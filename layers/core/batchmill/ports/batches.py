@@ -49,6 +49,10 @@ class Batches(Protocol):
         """Every shard of any batch whose token waits for an answer. May lag behind the writes by some seconds."""
         ...
 
+    def live(self) -> Iterator[Batch]:
+        """Every batch that is not final, oldest first. May lag behind the writes by some seconds."""
+        ...
+
     def recent(self, limit: int, after: Batch | None = None) -> list[Batch]:
         """The newest batches first, at most `limit`; only those that follow `after` in that order, where it is given.
 

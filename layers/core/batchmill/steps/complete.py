@@ -20,7 +20,7 @@ from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
 from batchmill.steps.callbacks.outbox import Outbox
-from batchmill.steps.shard.committing import standing_part
+from batchmill.steps.shard.committing import LAND_WRITER, standing_part
 from batchmill.steps.shard.documents import Documents
 
 HEADS_AT_ONCE = 16
@@ -44,17 +44,22 @@ class Complete:
 
     def _finish(self, asked: RunInput, batch: Batch) -> Batch:
         documents = Documents(self.objects, self.data_bucket, asked.batch_id, asked.run)
-        files, document = self._files(documents, asked)
+        parts, files, document = self._files(documents, asked)
+        if parts and all(part.writer != LAND_WRITER for part in parts):
+            # Close counted shards as missing that workers have committed since: nothing is missing after all.
+            batch = self.batches.change(asked.batch_id, _whole)
         now = self.clock.now()
         finished = _finished(batch, files, now)
         documents.put_manifest(_manifest(finished, document, files, now).model_dump_json(indent=2).encode())
         return self.batches.change(asked.batch_id, lambda old: _finished(old, files, now))
 
-    def _files(self, documents: Documents, asked: RunInput) -> tuple[tuple[ManifestFile, ...], PlanDocument | None]:
+    def _files(
+        self, documents: Documents, asked: RunInput
+    ) -> tuple[list[PartMetadata], tuple[ManifestFile, ...], PlanDocument | None]:
         try:
             document, items = documents.plan(), documents.shards()
         except Gone:
-            return (), None
+            return [], (), None
         keys = [ShardKey(asked.batch_id, asked.run, item.n) for item in items]
         with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
             found = list(pool.map(lambda key: standing_part(self.objects, self.data_bucket, key), keys))
@@ -62,7 +67,7 @@ class Complete:
         spans = [Span(part.object, part.start, part.end) for part in parts]
         if fault := gap(spans, [item.size for item in document.objects]):
             raise PartsMissing(f"the parts of {asked.batch_id} do not tile its input: {fault}")
-        return tuple(_file(key, part) for key, part in zip(keys, parts, strict=True)), document
+        return parts, tuple(_file(key, part) for key, part in zip(keys, parts, strict=True)), document
 
 
 def _all_there(items: Sequence[ShardItem], found: Sequence[PartMetadata | None]) -> list[PartMetadata]:
@@ -75,6 +80,13 @@ def _all_there(items: Sequence[ShardItem], found: Sequence[PartMetadata | None])
 def _file(key: ShardKey, part: PartMetadata) -> ManifestFile:
     fields = part.model_dump(include=set(ManifestFile.model_fields))
     return ManifestFile(key=ids.part_key(key.batch_id, key.run, key.shard), **fields)
+
+
+def _whole(batch: Batch) -> Batch:
+    """The ending of a batch whose every row a worker did: a cancel stays one, for somebody asked for it."""
+    if batch.ending in (BatchStatus.EXPIRED, BatchStatus.FAILED):
+        return replace(batch, ending=BatchStatus.COMPLETED, problems=())
+    return batch
 
 
 def _finished(batch: Batch, files: Sequence[ManifestFile], now: float) -> Batch:

@@ -32,13 +32,16 @@ class Dispatch:
     pools: Mapping[str, Pool]
 
     def __call__(self, asked: DispatchInput) -> None:
-        """Send the shard. Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried."""
+        """Send the shard. Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried.
+
+        Raises StaleDispatch, which nobody hears, for a call that the state machine gave up on and has overtaken.
+        """
         batch = self._open_batch(asked.batch_id)
         key = ShardKey(asked.batch_id, asked.run, asked.shard.n)
         place = self._place(batch, asked.run)
-        now = self.clock.now()
+        now, call = self.clock.now(), (asked.entered, asked.retry)
         shard = self.batches.change_shard(
-            key, asked.shard.span(), lambda old: dispatched(old, asked.token, place, batch.deadline, now)
+            key, asked.shard.span(), lambda old: dispatched(old, asked.token, place, batch.deadline, now, call)
         )
         part = standing_part(self.objects, self.data_bucket, key)
         if part is not None:

@@ -6,6 +6,7 @@ ended badly. A bad submission ends as a `failed` batch; only trouble of the serv
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from batchmill.contracts.pools import Pool
 from batchmill.contracts.spec import explain, parse_spec
 from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
-from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, moved
+from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, closing_again, moved, with_problem
 from batchmill.domain.errors import AlreadyExists, BatchNotFound, Gone, SpecInvalid, UserError
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
@@ -30,7 +31,7 @@ from batchmill.steps.callbacks.outbox import Outbox, callable_webhook
 
 BATCH_FILE_SUFFIXES = (".batch.yaml", ".batch.yml")
 CLOSINGS_LIMIT = 3
-"""Executions started to close one batch. One that cannot be closed in so many is a person's to look at (alarm)."""
+"""Executions started at once to close one batch. What cannot be closed in so many, sweep tries again later."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Intake:
         try:
             envelope = ENVELOPE.validate_json(body)
         except ValidationError as error:
-            log.error("intake: dropped a message of no known form: %s", explain(error, "message"))
+            self._malformed(body, explain(error, "message"))
             return
         if isinstance(envelope, ObjectCreated):
             self._object_created(envelope)
@@ -62,6 +63,17 @@ class Intake:
             self._execution_ended(envelope)
         else:
             self._submitted(envelope)
+
+    def _malformed(self, body: str, error: SpecInvalid) -> None:
+        """A submission with an id ends as a failed batch, for its submitter waits; anything else is logged."""
+        try:
+            submission_id = json.loads(body)["detail"]["submission_id"]
+        except (ValueError, LookupError, TypeError):
+            submission_id = None
+        if isinstance(submission_id, str) and submission_id:
+            self._refuse(submission_key(submission_id), [], error, {})
+        else:
+            log.error("intake: dropped a message of no known form: %s", error)
 
     def _object_created(self, event: ObjectCreated) -> None:
         bucket, item = event.detail.bucket.name, event.detail.object
@@ -164,19 +176,22 @@ class Intake:
             return
         closing = _closing_of(event.detail.name) + 1
         if batch.final or closing > CLOSINGS_LIMIT:
-            log.log(logging.INFO if batch.final else logging.ERROR, "intake: %s not closed again", batch.batch_id)
+            log.log(logging.INFO if batch.final else logging.ERROR, "intake: %s not closed at once", batch.batch_id)
             self.outbox.announce(batch)  # it may have ended between the final status and its callbacks
             return
         problem = Problem("execution_" + event.detail.status.lower(), f"execution {event.detail.name} ended so")
-        self.batches.change(batch.batch_id, lambda old: replace(old, closings=closing, problems=_added(old, problem)))
+        now = self.clock.now()
+
+        def change(old: Batch) -> Batch:
+            noted = with_problem(old, problem)
+            # The same event again finds its closing counted, and starts the same name again, which changes nothing.
+            return closing_again(noted, now) if old.closings < closing else noted
+
+        batch = self.batches.change(batch.batch_id, change)
         self._start(batch, MachineInput(batch_id=batch.batch_id, run=told.run, entry="close"), closing)
 
     def _start(self, batch: Batch, machine: MachineInput, closing: int = 0) -> None:
         self.workflow.start(ids.execution_name(batch.batch_id, machine.run, closing), machine.model_dump())
-
-
-def _added(batch: Batch, problem: Problem) -> tuple[Problem, ...]:
-    return batch.problems if problem in batch.problems else (*batch.problems, problem)
 
 
 def _closing_of(name: str) -> int:

@@ -18,7 +18,7 @@ from batchmill.ports.parts import Parts
 from batchmill.ports.templates import Templates
 from batchmill.steps.shard.answering import Answering
 from batchmill.steps.shard.checkpoints import Checkpoints
-from batchmill.steps.shard.committing import commit
+from batchmill.steps.shard.committing import LAND_WRITER, commit
 from batchmill.steps.shard.documents import Documents
 from batchmill.steps.shard.reading import span_error, span_rows
 from batchmill.steps.shard.rendering import Renderer, carried
@@ -52,10 +52,13 @@ class Land:
         document = Documents(self.objects, self.data_bucket, asked.batch_id, asked.run).plan()
         key = ShardKey(asked.batch_id, asked.run, asked.shard.n)
         span = asked.shard.span()
-        done = Checkpoints(self.objects, self.parts, self.data_bucket, key, document).load()
-        outcomes = self._outcomes(batch, document, key, span, done)
+        if asked.last_resort:
+            outcomes = [span_error(document, key, span, _reason(batch), LAND_ATTEMPT)]
+        else:
+            done = Checkpoints(self.objects, self.parts, self.data_bucket, key, document).load()
+            outcomes = self._outcomes(batch, document, key, span, done)
         standing = commit(
-            self.objects, self.parts, self.data_bucket, key, document, span, outcomes, LAND_ATTEMPT, "land"
+            self.objects, self.parts, self.data_bucket, key, document, span, outcomes, LAND_ATTEMPT, LAND_WRITER
         )
         log.info("land: shard %d of %s: attempt %d stands", key.shard, key.batch_id, standing.metadata.attempt)
         self.answering.part_stands(key, standing.metadata.attempt)
@@ -63,7 +66,7 @@ class Land:
     def _outcomes(
         self, batch: Batch, document: PlanDocument, key: ShardKey, span: Span, done: dict[int, Outcome]
     ) -> list[Outcome]:
-        reason = REASONS.get(batch.ending or BatchStatus.FAILED, FAILED)
+        reason = _reason(batch)
         renderer = Renderer(document, self.templates)
         try:
             return [
@@ -80,3 +83,7 @@ class Land:
             ]
         except (InputChanged, InputMissing) as error:
             return [span_error(document, key, span, RowError(error.code, str(error)), LAND_ATTEMPT)]
+
+
+def _reason(batch: Batch) -> RowError:
+    return REASONS.get(batch.ending or BatchStatus.FAILED, FAILED)

@@ -5,8 +5,7 @@ Line files are cut blindly into byte ranges. A CSV is read once, because only it
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +13,6 @@ from batchmill.contracts.plan import PinnedObject, PlanDocument, ShardItem
 from batchmill.contracts.pools import Pool
 from batchmill.contracts.spec import BatchSpec, parse_spec
 from batchmill.contracts.workflow import PlanOutput, RunInput
-from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Counts, Input, Problem, with_problem
 from batchmill.domain.csvrows import cuts
 from batchmill.domain.errors import EmptyInput, Gone, InputChanged, InputInvalid, InputMissing, PlanTooLarge, UserError
@@ -24,6 +22,7 @@ from batchmill.ports.batches import Batches
 from batchmill.ports.objects import ObjectInfo, Objects
 from batchmill.ports.templates import Templates
 from batchmill.steps.shard.documents import Documents
+from batchmill.steps.shard.fingerprint import fingerprint
 from batchmill.steps.shard.reading import blocks
 from batchmill.steps.shard.rendering import Renderer
 from batchmill.steps.shard.sampling import Sample, sample
@@ -152,15 +151,6 @@ class Plan:
             model=spec.model or pool.model,
             fingerprint=fingerprint(spec, pool, head.format, columns),
         )
-
-
-def fingerprint(spec: BatchSpec, pool: Pool, form: str, columns: Iterable[str]) -> str:
-    """24 hex digits over all that decides an outcome: model, revision, quantization, templates, parameters, columns."""
-    asked = spec.model_dump(
-        mode="json", include={"endpoint", "prompt", "system", "input", "body", "params", "custom_id"}
-    )
-    text = json.dumps([asked, form, list(columns)], sort_keys=True)
-    return ids.digest(spec.model or pool.model, pool.revision, pool.quantization, text)[:24]
 
 
 def _pinned(info: ObjectInfo) -> PinnedObject:

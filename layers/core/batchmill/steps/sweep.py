@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from batchmill.domain.batch import Batch, BatchStatus
-from batchmill.domain.errors import BatchNotFound, Cancelled, DeadlineExceeded, Rerouted
+from batchmill.contracts.workflow import MachineInput
+from batchmill.domain import ids
+from batchmill.domain.batch import CLOSING, Batch, BatchStatus, closing_again
+from batchmill.domain.errors import (
+    BatchmillError,
+    BatchNotFound,
+    Cancelled,
+    DeadlineExceeded,
+    Rerouted,
+    Transient,
+)
 from batchmill.domain.shard import Shard, ShardState, lease_is_dead, observed, rerouted
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
@@ -16,15 +28,22 @@ from batchmill.steps.shard.committing import standing_part
 DEAD_AFTER_LEASES = 3.0
 """A queue redelivers a dead worker's message after one lease; a shard not taken up long after is dispatched anew."""
 
+OVERDUE_SECONDS = 1800.0
+"""After a batch's deadline, and after each start at close: time enough to land and complete the largest batch."""
+
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Swept:
-    """What one sweep did, in shards."""
+    """What one sweep did, in shards. `closed`: batches that it started to close; `failed`: looks that met trouble."""
 
     open: int = 0
     answered: int = 0
     rerouted: int = 0
     ended: int = 0
+    closed: int = 0
+    failed: int = 0
     oldest_seconds: float = 0.0
 
 
@@ -41,14 +60,42 @@ class Sweep:
     _seen: dict[str, Batch | None] = field(default_factory=dict, compare=False)
 
     def __call__(self) -> Swept:
-        """Look at every shard whose token waits. Raises Transient; the next sweep goes on."""
+        """Look at every shard whose token waits, and at every batch that should be final by now.
+
+        Trouble with one hides none of the others: it is logged, counted, and raised as Transient at the end.
+        """
         swept = Swept()
         self._seen.clear()
         for shard in self.batches.open_shards():
             swept.open += 1
             swept.oldest_seconds = max(swept.oldest_seconds, self.clock.now() - shard.created_at)
-            self._look(shard, swept)
+            with self._counted(swept, shard.key):
+                self._look(shard, swept)
+        for batch in self.batches.live():
+            with self._counted(swept, batch.batch_id):
+                self._close_overdue(batch, swept)
+        if swept.failed:
+            raise Transient(f"{swept.failed} of a sweep's looks failed; see its log")
         return swept
+
+    @contextmanager
+    def _counted(self, swept: Swept, what: object) -> Iterator[None]:
+        try:
+            yield
+        except BatchmillError as error:
+            swept.failed += 1
+            log.error("sweep: %s: %s: %s", what, type(error).__name__, error)
+
+    def _close_overdue(self, batch: Batch, swept: Swept) -> None:
+        """A batch long past its deadline has lost its execution: start another, at close, and again while it takes."""
+        now = self.clock.now()
+        if now < max(batch.deadline, batch.times.get(CLOSING, 0.0)) + OVERDUE_SECONDS:
+            return
+        noted = self.batches.change(batch.batch_id, lambda old: closing_again(old, now))
+        if not noted.final:
+            payload = MachineInput(batch_id=noted.batch_id, run=noted.run, entry="close").model_dump()
+            self.answering.workflow.start(ids.execution_name(noted.batch_id, noted.run, noted.closings), payload)
+            swept.closed += 1
 
     def _look(self, shard: Shard, swept: Swept) -> None:
         if shard.state is ShardState.COMMITTED:

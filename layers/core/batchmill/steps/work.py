@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import logging
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from batchmill.contracts.plan import PlanDocument
+from batchmill.contracts.pools import Pool
 from batchmill.contracts.workflow import ShardMessage
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import (
-    BatchmillError,
     BatchNotFound,
     Conflict,
     EngineDown,
     Evicted,
+    PoolChanged,
     StaleDispatch,
     Transient,
 )
-from batchmill.domain.shard import Progress, Shard, ShardKey, claimed, committed, given_back
+from batchmill.domain.shard import Progress, Shard, ShardKey, claimed, committed, failed, given_back
 from batchmill.ports.queue import Queue, Received
 from batchmill.steps.shard.attempt import Attempt, Ending, Tools
 from batchmill.steps.shard.committing import standing_part, tally_of
 from batchmill.steps.shard.documents import Documents
+from batchmill.steps.shard.fingerprint import fingerprint
 
 SHARDS_HELD = 2
 """Shards a worker holds at once: the next one's requests fill the window while the last one's drain."""
@@ -45,8 +49,10 @@ class Work:
     tools: Tools
     queue: Queue
     queue_url: str
+    pool: Pool
     poll_seconds: int = 10
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _down: EngineDown | None = None
     _plans: dict[tuple[str, int], PlanDocument] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -54,6 +60,8 @@ class Work:
         async with asyncio.TaskGroup() as group:
             for _ in range(SHARDS_HELD):
                 group.create_task(self._pull())
+        if self._down is not None:
+            raise self._down
 
     async def _pull(self) -> None:
         visibility = max(1, round(self.tools.lease_seconds))
@@ -62,42 +70,69 @@ class Work:
                 taken = await asyncio.to_thread(self.queue.receive, self.queue_url, self.poll_seconds, visibility)
                 if taken is not None:
                     await self.take(taken)
-            except EngineDown:
+            except EngineDown as error:
+                self._down = error  # raised when the other shard has been saved and given back too
                 self.stop.set()
-                raise
             except Transient as error:
                 log.warning("work: %s", error)
                 await self.tools.clock.sleep(PAUSE_SECONDS)
 
     async def take(self, taken: Received) -> None:
-        """Do what a message asks. Raises Transient with the message given back."""
+        """Do what a message asks. Raises Transient with the message given back.
+
+        An error of ours in one shard is logged and counted in its record; the message comes again after a lease, and
+        a shard that failed too often gets one error for all its rows.
+        """
         try:
             message = ShardMessage.model_validate_json(taken.body)
         except ValidationError:
-            log.error("work: dropped a message of no known form")
-            await self._delete(taken)
+            log.error("work: left a message of no known form alone")  # a newer sender's, perhaps; else a dead letter
             return
         if self.stop.is_set():
             await self._hide(taken, 0)
             return
         key = ShardKey(message.batch_id, message.run, message.shard)
-        shard = await asyncio.to_thread(self._claim, key, message.dispatch)
+        name = self._name(taken)
+        try:
+            shard = await asyncio.to_thread(self._claim, key, message.dispatch, name)
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one shard must not end the others
+            log.error("work: batch %s shard %d: %s: %s", key.batch_id, key.shard, type(error).__name__, error)
+            return
         if shard is None:
             await self._delete(taken)
-            return
+        elif shard.holder == name:
+            await self._do(shard, taken)
+
+    async def _do(self, shard: Shard, taken: Received) -> None:
+        key = shard.key
         log.info("work: batch %s shard %d attempt %d", key.batch_id, key.shard, shard.attempt)
         try:
             ending = await self._attempt(shard, taken)
-        except BatchmillError:
+        except Transient:
             await self._give_back(shard, taken)
             raise
+        except Exception as error:  # noqa: BLE001 - as above; the message stays hidden for a lease
+            log.error("work: batch %s shard %d failed: %s: %s", key.batch_id, key.shard, type(error).__name__, error)
+            await asyncio.to_thread(self._note_failure, shard)
+            return
         await self._settle(shard, taken, ending)
 
-    def _claim(self, key: ShardKey, dispatch: int) -> Shard | None:
-        """The shard as this worker's, or None where the message is of the past."""
+    def _note_failure(self, shard: Shard) -> None:
+        now = self.tools.clock.now()
+        with contextlib.suppress(Evicted):
+            self.tools.batches.update_shard(shard.key, lambda old: failed(old, shard.attempt, now))
+
+    def _name(self, taken: Received) -> str:
+        """Who claims: this worker, by this taking of a message (it may hold another message of the same shard)."""
+        return f"{self.tools.holder}/{hashlib.sha256(taken.receipt.encode()).hexdigest()[:12]}"
+
+    def _claim(self, key: ShardKey, dispatch: int, holder: str) -> Shard | None:
+        """The shard, as `holder`'s or as another's; None where the message is of the past."""
         tools, now = self.tools, self.tools.clock.now()
         try:
-            shard = tools.batches.update_shard(key, lambda old: claimed(old, dispatch, tools.holder, now))
+            shard = tools.batches.update_shard(key, lambda old: claimed(old, dispatch, holder, now))
             batch = tools.batches.get(key.batch_id)
         except (StaleDispatch, BatchNotFound):
             return None
@@ -162,8 +197,17 @@ class Work:
         if name not in self._plans:
             self._plans.clear()  # one batch's plan is enough; a worker sees long runs of one batch
             documents = Documents(self.tools.objects, self.tools.data_bucket, *name)
-            self._plans[name] = documents.plan()
+            self._plans[name] = self._same_pool(documents.plan())
         return self._plans[name]
+
+    def _same_pool(self, document: PlanDocument) -> PlanDocument:
+        """Raises PoolChanged where this pool serves something else by now than the batch was planned for."""
+        mine = fingerprint(document.spec, self.pool, document.format, document.columns)
+        if mine != document.fingerprint:
+            raise PoolChanged(
+                f"batch {document.batch_id} was planned for another {document.model} than this pool serves"
+            )
+        return document
 
     async def _delete(self, taken: Received) -> None:
         await asyncio.to_thread(self.queue.delete, self.queue_url, taken.receipt)

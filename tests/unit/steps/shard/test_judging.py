@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,8 @@ from batchmill.ports.engine import Reply
 from batchmill.steps.shard.judging import MESSAGE_LIMIT, TryAgain, judge, outcome
 
 
-def request(**body: object) -> Request:
-    return Request(row=3, custom_id="c", url="/v1/chat/completions", body={"model": "m", **body}, columns={"a": "b"})
+def request(url: str = "/v1/chat/completions", **body: object) -> Request:
+    return Request(row=3, custom_id="c", url=url, sha256="h", body={"model": "m", **body}, columns={"a": "b"})
 
 
 def answered(answer: object, status: int = 200) -> Reply:
@@ -49,17 +50,18 @@ def test_a_chat_answer_that_is_json_stands_in_output_json_too() -> None:
 
 def test_a_completion_gives_its_text_and_an_embedding_its_vector() -> None:
     text = {"choices": [{"text": "hi", "finish_reason": "length"}]}
-    assert outcome_of(answered(text)).output_text == "hi"
+    assert outcome_of(answered(text), request("/v1/completions")).output_text == "hi"
     vector = {"data": [{"object": "embedding", "index": 0, "embedding": [0.5, 1]}]}
-    assert outcome_of(answered(vector)).output_json == "[0.5,1]"
+    assert outcome_of(answered(vector), request("/v1/embeddings")).output_json == "[0.5,1]"
 
 
 def test_what_any_other_endpoint_answers_stands_in_output_json() -> None:
     classified = {"data": [{"index": 0, "label": "billing", "probs": [0.9, 0.1]}]}
-    made = outcome_of(answered(classified))
+    made = outcome_of(answered(classified), request("/v1/classify"))
     assert (made.output_text, json.loads(made.output_json or "")["probs"]) == ("billing", [0.9, 0.1])
     scores = {"data": [{"index": 0, "score": 0.1}, {"index": 1, "score": 0.2}]}
-    assert [item["score"] for item in json.loads(outcome_of(answered(scores)).output_json or "")] == [0.1, 0.2]
+    made = outcome_of(answered(scores), request("/v1/score"))
+    assert [item["score"] for item in json.loads(made.output_json or "")] == [0.1, 0.2]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,8 @@ def test_what_any_other_endpoint_answers_stands_in_output_json() -> None:
         (answered({"message": "too long"}, 422), "engine_rejected"),
         (answered({"detail": "Not Found"}, 404), "engine_misconfigured"),
         (Reply(401, b"<html>", 1), "engine_misconfigured"),
+        (answered({"error": {"message": "no"}}), "engine_rejected"),
+        (answered({"object": "error", "message": "no"}), "engine_rejected"),
     ],
 )
 def test_the_rows_or_the_configurations_fault_is_an_error_at_once(reply: Reply, code: str) -> None:
@@ -87,6 +91,9 @@ def test_the_rows_or_the_configurations_fault_is_an_error_at_once(reply: Reply, 
         Reply(200, b"<html>", 1),
         Reply(200, b"[]", 1),
         answered(chat("half an ans", "abort")),
+        answered({"choices": chat("whole")["choices"] + chat("half", "abort")["choices"]}),  # type: ignore[operator]
+        answered({"choices": []}),
+        answered({}),
         Reply(302, b"", 1),
     ],
 )
@@ -102,7 +109,7 @@ def test_what_is_no_answer_is_tried_again(reply: Reply) -> None:
         {"structured_outputs": {"json": {"type": "object"}}},
     ],
 )
-def test_an_output_cut_short_under_a_schema_is_an_error_not_a_success(body: dict[str, object]) -> None:
+def test_an_output_cut_short_under_a_schema_is_an_error_not_a_success(body: dict[str, Any]) -> None:
     cut = answered(chat('{"a": ', "length"))
     assert outcome_of(cut, request(**body)).error_code == "truncated"
     assert outcome_of(cut).ok

@@ -9,7 +9,7 @@ from batchmill.contracts.plan import PinnedObject, PlanDocument
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain.errors import SpecInvalid
 from batchmill.domain.request import Request, Row, RowError
-from batchmill.steps.shard.rendering import Renderer, body_source, request_sha256
+from batchmill.steps.shard.rendering import Renderer, body_source
 
 CHAT = "/v1/chat/completions"
 
@@ -111,7 +111,21 @@ def test_a_custom_id_is_the_users_or_made_of_the_rows_place(row: Row, spec: dict
 
 
 def test_the_hash_of_a_request_does_not_depend_on_the_order_of_its_keys() -> None:
-    one = Request(0, "a", CHAT, {"x": 1, "y": 2}, {})
-    other = Request(9, "b", CHAT, {"y": 2, "x": 1}, {"c": "d"})
-    assert request_sha256(one) == request_sha256(other)
-    assert request_sha256(one) != request_sha256(Request(0, "a", "/v1/completions", {"x": 1, "y": 2}, {}))
+    def hashed(body: dict[str, object]) -> str:
+        made = rendered(Row(0, 0, 1, "c", {"body": body}), form="openai")
+        assert isinstance(made, Request)
+        return made.sha256
+
+    assert hashed({"x": 1, "y": 2}) == hashed({"y": 2, "x": 1})
+    assert hashed({"x": 1, "y": 2}) != hashed({"x": 1, "y": 3})
+
+
+def test_a_body_that_asks_for_a_stream_or_cannot_be_written_is_the_rows_error() -> None:
+    deep: object = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    for body in ({"stream": True}, {"input": deep}):
+        made = rendered(Row(0, 0, 1, "c", {"body": body}), form="openai")
+        assert isinstance(made, RowError)
+        assert made.code == "invalid_request"
+        assert made.message.startswith("line 1: ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 from batchmill.contracts.plan import PlanDocument
 from batchmill.domain.batch import BatchStatus
-from batchmill.domain.errors import BatchNotFound, Evicted, InputChanged, InputMissing, Transient
+from batchmill.domain.errors import BatchNotFound, Evicted, InputChanged, InputMissing, TooManyFailures, Transient
 from batchmill.domain.request import Outcome, Request, RowError, error_outcome
 from batchmill.domain.shard import Shard, renewed
 from batchmill.ports.batches import Batches
@@ -31,6 +30,9 @@ CHECKPOINT_ROWS = 1000
 """Fresh outcomes that are enough for a checkpoint before its time."""
 
 RENEWALS_PER_LEASE = 3
+
+FAILURES_LIMIT = 3
+"""Attempts at a shard that may end by an error of ours (not the engine's, the services' or a row's)."""
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +102,15 @@ class Attempt:
             requests = await asyncio.to_thread(self._prepare)
             await self._ask_all(requests)
             outcomes: Sequence[Outcome] = list(self._outcomes.values())
-        except (InputChanged, InputMissing) as error:
+        except (InputChanged, InputMissing, TooManyFailures) as error:
             why = RowError(error.code, str(error))
             outcomes = [span_error(self._document, self.shard.key, self.shard.span, why, self.shard.attempt)]
         self.committed = await asyncio.to_thread(self._commit, outcomes)
 
     def _prepare(self) -> list[Request]:
         """Rows that need asking, longest first; those that a checkpoint or their own fault has settled are settled."""
+        if self.shard.failures >= FAILURES_LIMIT:
+            raise TooManyFailures(f"{self.shard.failures} attempts at this shard failed; the workers' log says how")
         done = self._checkpoints.load()
         requests = []
         for row in span_rows(self._tools.objects, self._document, self.shard.span):
@@ -122,7 +126,7 @@ class Attempt:
                 )
             else:
                 requests.append(request)
-        return sorted(requests, key=lambda request: len(json.dumps(request.body)), reverse=True)
+        return sorted(requests, key=lambda request: request.size, reverse=True)
 
     async def _ask_all(self, requests: Sequence[Request]) -> None:
         async with asyncio.TaskGroup() as group:

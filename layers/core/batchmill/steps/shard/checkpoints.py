@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from batchmill.contracts.plan import PlanDocument
 from batchmill.domain import ids
+from batchmill.domain.errors import Gone
 from batchmill.domain.request import Outcome
 from batchmill.domain.shard import ShardKey
 from batchmill.ports.objects import Objects
 from batchmill.ports.parts import Parts
+
+log = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -24,9 +28,17 @@ class Checkpoints:
         found: dict[int, Outcome] = {}
         prefix = ids.checkpoint_prefix(self._key.batch_id, self._key.run, self._key.shard, self._document.fingerprint)
         for info in self._objects.list(self._bucket, prefix):
-            for outcome in self._parts.decode(self._objects.get(self._bucket, info.key)):
+            for outcome in self._read(info.key):
                 found.setdefault(outcome.row, outcome)
         return found
+
+    def _read(self, key: str) -> Sequence[Outcome]:
+        try:
+            return self._parts.decode(self._objects.get(self._bucket, key))
+        except (Gone, ValueError) as error:
+            # Its rows are done again: a checkpoint saves work, it is never the only place of a row.
+            log.warning("checkpoint %s is left out: %s", key, type(error).__name__)
+            return ()
 
     def save(self, attempt: int, seq: int, outcomes: Sequence[Outcome]) -> None:
         """Write the `seq`-th checkpoint of an attempt."""

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from batchmill.contracts.manifest import PartMetadata
 from batchmill.contracts.plan import PlanDocument
 from batchmill.domain import ids
-from batchmill.domain.errors import AlreadyExists, Gone, Transient
+from batchmill.domain.errors import AlreadyExists, Gone, NotAPart, Transient
 from batchmill.domain.request import Outcome
 from batchmill.domain.shard import Progress, ShardKey
 from batchmill.domain.span import Span
@@ -18,6 +20,9 @@ from batchmill.ports.parts import Parts
 
 WRITES = 4
 """Tries at the write itself, before its trouble is the caller's."""
+
+LAND_WRITER = "land"
+"""The writer's name in a part that no worker wrote."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,15 @@ def tally_of(part: PartMetadata) -> Progress:
 
 
 def standing_part(objects: Objects, bucket: str, key: ShardKey) -> PartMetadata | None:
-    """The metadata of the shard's part, or None while there is none."""
+    """The metadata of the shard's part, or None while there is none. Raises NotAPart for a stranger's object."""
     try:
         info = objects.head(bucket, ids.part_key(key.batch_id, key.run, key.shard))
     except Gone:
         return None
-    return PartMetadata.parse(info.metadata)
+    try:
+        return PartMetadata.parse(info.metadata)
+    except ValidationError:
+        raise NotAPart(f"s3://{bucket}/{info.key} was not written by a commit: remove it") from None
 
 
 def commit(

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from batchmill.domain.request import Outcome, Request, RowError
+from batchmill.domain.request import Endpoint, Outcome, Request, RowError
 from batchmill.ports.engine import Reply
-from batchmill.steps.shard.rendering import request_sha256
 
 MESSAGE_LIMIT = 500
 """Characters kept of an engine's own error message: they can quote the prompt."""
 
 ROW_FAULTS = frozenset({400, 413, 415, 422})
+_PAYLOADS: dict[str, str] = {Endpoint.CHAT: "choices", Endpoint.COMPLETIONS: "choices", Endpoint.EMBEDDINGS: "data"}
 CONFIGURATION_FAULTS = frozenset({401, 403, 404, 405})
 
 
@@ -45,9 +45,15 @@ def judge(request: Request, reply: Reply) -> Mapping[str, object] | RowError | T
     answer = _object(reply.body)
     if answer is None:
         return TryAgain(RowError("invalid_response", "HTTP 200 with a body that is not a JSON object"))
-    if _finish_reason(answer) == "abort":
+    if "error" in answer or answer.get("object") == "error":
+        return RowError("engine_rejected", f"HTTP 200: an error in the answer: {_message(reply.body)}")
+    needed = _PAYLOADS.get(request.url)
+    if needed is not None and not answer.get(needed):
+        return TryAgain(RowError("invalid_response", "HTTP 200 without an answer in it"))
+    reasons = _finish_reasons(answer)
+    if "abort" in reasons:
         return TryAgain(RowError("engine_unavailable", "the engine aborted the request"))
-    if _finish_reason(answer) == "length" and _wants_schema(request):
+    if "length" in reasons and _wants_schema(request):
         return RowError("truncated", "the output was cut at max_tokens before its JSON was complete")
     return answer
 
@@ -61,7 +67,7 @@ def outcome(request: Request, shard: int, reply: Reply, judged: Mapping[str, obj
         status="error",
         columns=request.columns,
         latency_ms=reply.latency_ms,
-        request_sha256=request_sha256(request),
+        request_sha256=request.sha256,
         response_sha256=hashlib.sha256(reply.body).hexdigest() if reply.status else None,
     )
     answer = judged if not isinstance(judged, RowError) else _object(reply.body) or {}
@@ -112,6 +118,13 @@ def _string(value: object) -> str | None:
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _finish_reasons(answer: Mapping[str, object]) -> set[object]:
+    choices = answer.get("choices")
+    return (
+        {one.get("finish_reason") for one in choices if isinstance(one, dict)} if isinstance(choices, list) else set()
+    )
 
 
 def _finish_reason(answer: Mapping[str, object]) -> str | None:

@@ -66,12 +66,24 @@ class Renderer:
             body = self._body(row)
         except RenderFailed as error:
             return located(RowError(error.code, str(error)), row.line, row.offset)
+        fault = None
+        text = ""
+        if body.get("stream"):
+            fault = RowError("invalid_request", "stream must not be set: a batch has nobody to stream to")
+        try:
+            text = json.dumps([self._document.spec.endpoint, body], sort_keys=True, separators=(",", ":"))
+        except (ValueError, TypeError, RecursionError) as error:
+            fault = RowError("invalid_request", f"the body cannot be written as JSON: {type(error).__name__}")
+        if fault is not None:
+            return located(fault, row.line, row.offset)
         return Request(
             row=row.row,
             custom_id=self.custom_id(shard, row),
             url=self._document.spec.endpoint,
             body=body,
             columns=carried(row.columns, self._document.columns),
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            size=len(text),
         )
 
     def _body(self, row: Row) -> Mapping[str, object]:
@@ -94,9 +106,3 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def request_sha256(request: Request) -> str:
-    """The hash of what the engine is asked: endpoint and body, keys sorted."""
-    text = json.dumps([request.url, request.body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,19 @@
+"""The fingerprint: under an equal one an outcome may be used again, under another never."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from batchmill.contracts.pools import Pool
+from batchmill.contracts.spec import BatchSpec
+from batchmill.domain import ids
+
+
+def fingerprint(spec: BatchSpec, pool: Pool, form: str, columns: Iterable[str]) -> str:
+    """24 hex digits over all that decides an outcome: model, revision, quantization, templates, parameters, columns."""
+    asked = spec.model_dump(
+        mode="json", include={"endpoint", "prompt", "system", "input", "body", "params", "custom_id"}
+    )
+    text = json.dumps([asked, form, list(columns)], sort_keys=True)
+    return ids.digest(spec.model or pool.model, pool.revision, pool.quantization, text)[:24]
