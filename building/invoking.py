@@ -114,7 +114,10 @@ def forwarded(host: str, port: int) -> Iterator[str]:
     """An endpoint at `host` whose connections go to `port` of this machine's loopback."""
     with socket.create_server((host, 0)) as server:
         threading.Thread(target=_accept, args=(server, port), daemon=True).start()
-        yield f"http://{host}:{server.getsockname()[1]}"
+        try:
+            yield f"http://{host}:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits in accept
 
 
 def _accept(server: socket.socket, port: int) -> None:
@@ -123,9 +126,15 @@ def _accept(server: socket.socket, port: int) -> None:
             inward, _ = server.accept()
         except OSError:
             return  # closed: the end
-        outward = socket.create_connection(("127.0.0.1", port))
-        for source, sink in ((inward, outward), (outward, inward)):
-            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+        threading.Thread(target=_carry, args=(inward, port), daemon=True).start()
+
+
+def _carry(inward: socket.socket, port: int) -> None:
+    with inward, socket.create_connection(("127.0.0.1", port)) as outward:
+        back = threading.Thread(target=_pump, args=(outward, inward), daemon=True)
+        back.start()
+        _pump(inward, outward)
+        back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -12,6 +12,7 @@ from batchmill.adapters.aws_clients import stepfunctions_client
 from batchmill.adapters.stepfunctions import StepFunctionsWorkflow
 from batchmill.ports.workflow import Workflow
 from fakes.workflow import MemoryWorkflow
+from support.waiting import until
 
 MACHINE = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 
@@ -39,10 +40,14 @@ def case(request: pytest.FixtureRequest) -> Case:
         inputs = {each["name"]: sfn.describe_execution(executionArn=each["executionArn"])["input"] for each in found}
         return {name: json.loads(text) for name, text in inputs.items()}
 
+    def stop(name: str) -> None:
+        sfn.stop_execution(executionArn=f"{execution}:{name}")
+        until(lambda: sfn.describe_execution(executionArn=f"{execution}:{name}")["status"] != "RUNNING")
+
     return Case(
         StepFunctionsWorkflow(sfn, arn),
         executions,
-        lambda name: sfn.stop_execution(executionArn=f"{execution}:{name}"),
+        stop,
     )
 
 

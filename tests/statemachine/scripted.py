@@ -94,7 +94,7 @@ class Machine:
     def missing(self, payload: dict[str, Any], count: int) -> dict[str, Any]:
         """What Close answers where `count` shards have no part."""
         where = self.listing("plan/missing.json", count)
-        return {"batch_id": payload["batch_id"], "run": payload["run"], "missing": where}
+        return {"batch_id": payload["batch_id"], "run": payload["run"], "missing": where, "grace_seconds": 0}
 
     def succeed(self, payload: dict[str, Any]) -> dict[str, Any]:
         """A Dispatch that finds the part there already, and answers its own token."""

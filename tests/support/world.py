@@ -68,7 +68,7 @@ class World:
         self.resume = Resume(o, b, answering, c, DATA)
         self.sweep = Sweep(o, b, answering, c, DATA, LEASE)
         self.cancel = Cancel(b, answering, c)
-        self.close = Close(o, b, c, DATA)
+        self.close = Close(o, b, c, DATA, LEASE)
         self.land = Land(o, b, self.parts, self.templates, answering, DATA)
         self.complete = Complete(o, b, c, DATA, outbox)
         self.functions = MemoryFunctions()

@@ -171,7 +171,7 @@ def close() -> Handler:
     """CloseInput to CloseOutput."""
     from batchmill.steps.close import Close
 
-    step = Close(_objects(), _batches(), _clock(), settings().data_bucket)
+    step = Close(_objects(), _batches(), _clock(), settings().data_bucket, settings().lease_seconds)
     return lambda payload: step(CloseInput.model_validate(payload)).model_dump()
 
 

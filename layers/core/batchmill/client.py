@@ -14,7 +14,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from batchmill.commands import submission
-from batchmill.contracts.intake import Submission, Submitted, SubmittedInput
+from batchmill.contracts.intake import INPUTS_LIMIT, Submission, Submitted, SubmittedInput
 from batchmill.contracts.manifest import Manifest
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
@@ -131,6 +131,8 @@ class StackClient:
         `inputs` are local paths and s3:// URIs. Raises InputMissing for a URI that names nothing.
         """
         pinned = [item for name in inputs for item in self._pin(name)]
+        if len(pinned) > INPUTS_LIMIT:
+            raise UserError(f"{len(pinned)} inputs, at most {INPUTS_LIMIT} a batch: submit them in several batches")
         key = submission.submission_id(
             [(item.bucket, item.key, item.version_id or item.etag or "") for item in pinned], spec
         )

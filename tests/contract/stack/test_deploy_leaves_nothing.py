@@ -15,8 +15,9 @@ from batchmill.local.stack import Stack, StackOptions
 from support.waiting import alive, until
 
 PROGRAM = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 from batchmill.local.stack import Stack, StackOptions
 
 with Stack(StackOptions(Path(sys.argv[1]), workers=1)) as stack:

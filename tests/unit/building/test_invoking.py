@@ -47,15 +47,17 @@ def test_an_engine_that_tells_no_gateway_has_the_subnets_first_address(
     assert invoking.container_gateway() == address
 
 
-def test_the_forwarder_carries_both_ways() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as behind:
-        with invoking.forwarded("127.0.0.1", behind.getsockname()[1]) as endpoint:
-            port = int(endpoint.rpartition(":")[2])
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
-                caller.sendall(b"ask")
-                called, _ = behind.accept()
-                with called:
-                    called.settimeout(10)
-                    assert called.recv(3) == b"ask"
-                    called.sendall(b"answer")
-                    assert caller.recv(6) == b"answer"
+def test_the_forwarder_carries_both_ways_until_both_have_ended() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as behind,
+        invoking.forwarded("127.0.0.1", behind.getsockname()[1]) as endpoint,
+        socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=10) as caller,
+    ):
+        caller.sendall(b"ask")
+        called, _ = behind.accept()
+        with called:
+            called.settimeout(10)
+            assert called.recv(3) == b"ask"
+            called.sendall(b"answer")
+            assert caller.recv(6) == b"answer"
+        assert caller.recv(1) == b""

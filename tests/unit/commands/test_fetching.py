@@ -6,9 +6,15 @@ from batchmill.commands.fetching import clear
 from batchmill.domain.errors import UserError
 
 
-def test_a_folder_that_is_not_there_needs_no_clearing(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_made_before_the_work(tmp_path: Path) -> None:
     clear(tmp_path / "new", overwrite=False)
-    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "new" / "results").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to"):
+        clear(tmp_path / "file" / "new", overwrite=False)
 
 
 def test_overwriting_removes_results_and_nothing_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from batchmill.contracts.workflow import CancelInput, CloseInput, MachineError, 
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import EmptyInput
 from support.shards import Running
-from support.world import World
+from support.world import LEASE, World
 
 
 def close(world: World, batch_id: str, error: str = "") -> int:
@@ -50,6 +50,27 @@ def test_the_ending_says_what_happened(
     batch = running.world.batches.get(running.batch_id)
     assert (batch.status, batch.ending) == (BatchStatus.FINALIZING, ending)
     assert [problem.code for problem in batch.problems] == ([code] if code else [])
+
+
+def test_workers_that_hold_a_shard_are_given_the_time_of_a_renewal_to_save() -> None:
+    running = Running()
+    running.dispatch()
+    asked = CloseInput(batch_id=running.batch_id, run=0)
+    assert running.world.close(asked).grace_seconds == 0
+    running.claim()
+    assert running.world.close(asked).grace_seconds == LEASE / 3 + 2
+    for item in running.items:
+        running.commit(item.n)
+    assert running.world.close(asked).grace_seconds == 0
+
+
+def test_a_functions_error_is_told_by_its_message_without_its_stack() -> None:
+    running = Running()
+    cause = '{"errorMessage": "went wrong", "errorType": "KeyError", "stackTrace": ["File secret"]}'
+    told = MachineError(Error="KeyError", Cause=cause)
+    running.world.close(CloseInput(batch_id=running.batch_id, run=0, error=told))
+    (problem,) = running.world.batches.get(running.batch_id).problems
+    assert problem.message == "KeyError: went wrong"
 
 
 def test_an_ending_once_found_stays() -> None:

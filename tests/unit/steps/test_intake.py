@@ -172,6 +172,16 @@ def test_what_yaml_has_and_json_has_not_is_a_failed_batch(value: bytes) -> None:
     assert batch.status is BatchStatus.FAILED
 
 
+@pytest.mark.parametrize("large", ["spec", "inputs", "depth"])
+def test_what_no_record_can_hold_is_a_failed_batch(large: str) -> None:
+    world = World()
+    inputs = [f"{'k' * 900}-{i}.jsonl" for i in range(300 if large == "inputs" else 1)]
+    prompt = "x" * (200_000 if large == "spec" else 1)
+    text = json.dumps({"inputs": inputs, "spec": {"prompt": prompt}}).encode()
+    batch = world.batches.get(world.drop(b"[" * 5000 if large == "depth" else text, "x.batch.yaml", profile=None))
+    assert batch.status is BatchStatus.FAILED
+
+
 def test_an_execution_that_ended_badly_is_followed_by_one_that_closes_three_times_at_most() -> None:
     world = World()
     batch_id = world.drop(jsonl(3))

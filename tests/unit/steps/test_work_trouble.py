@@ -6,7 +6,9 @@ import asyncio
 
 from batchmill.domain import ids
 from batchmill.domain.shard import ShardState
+from batchmill.ports.engine import Reply
 from batchmill.steps.shard.checkpoints import Checkpoints
+from fakes.clock import FakeClock
 from fakes.engine import ScriptedEngine
 from support.shards import Running
 from support.workers import take, until, worker
@@ -80,3 +82,16 @@ async def test_a_renewal_keeps_the_message_hidden() -> None:
     await until(lambda: "extend" in extended)
     engine.gate.set()
     await asyncio.wait_for(task, 10)
+
+
+async def test_what_is_finished_is_saved_in_time_though_no_further_answer_comes() -> None:
+    running = Running()
+    running.dispatch()
+    answers = iter([True])
+    engine = ScriptedEngine(script=lambda text, before: None if next(answers, False) else Reply(503, b"", 1))
+    work = worker(running, engine, checkpoint_seconds=0.05)
+    work.tools.window._clock = FakeClock(auto=False)
+    task = asyncio.create_task(work.take(take(running)))
+    await until(lambda: any("/shards/" in key for key in running.world.objects.keys(DATA)))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from batchmill.adapters.error_rows import read_errors
@@ -23,13 +24,22 @@ def clear(folder: Path, overwrite: bool) -> None:
     old = [*results.glob("*.parquet"), *([manifest] if manifest.exists() else [])]
     if old and not overwrite:
         raise UserError(f"{folder}: holds results of an earlier batch: say --overwrite, or name another folder with -o")
-    for path in old:
-        path.unlink()
+    try:
+        for path in old:
+            path.unlink()
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass  # found out now, not after the work
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written to ({error.strerror}): name another folder with -o") from None
 
 
 def fetch(client: StackClient, batch: Batch, folder: Path, seconds: float | None) -> Summary:
     """Copy the results of a final batch to `folder` and sum them up."""
-    found = client.download(batch, folder)
+    try:
+        found = client.download(batch, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: the results of {batch.batch_id} could not be written: {error.strerror}") from None
     errors, samples = read_errors(_with_errors(found), SAMPLES)
     return Summary(
         batch=batch,

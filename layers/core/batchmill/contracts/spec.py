@@ -14,6 +14,9 @@ from batchmill.domain.webhook import LOOPBACK, target
 
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SPEC_LIMIT = 100_000
+"""Characters as JSON. The record that holds it may have 400 KB, its inputs included."""
+
 LONGEST_WINDOW_SECONDS = 14 * 86400
 """A queue keeps a message for 14 days; a batch cannot last longer than its messages."""
 
@@ -113,7 +116,7 @@ def parse_spec(data: object, source: str) -> BatchSpec:
     """A spec from plain data. Raises SpecInvalid naming `source`, the field and what is wrong."""
     try:
         spec = BatchSpec.model_validate(data)
-        json.dumps(spec.model_dump(), allow_nan=False)
+        size = len(json.dumps(spec.model_dump(), allow_nan=False))
     except ValidationError as error:
         raise explain(error, source) from None
     except (ValueError, TypeError, RecursionError):
@@ -121,4 +124,6 @@ def parse_spec(data: object, source: str) -> BatchSpec:
         raise SpecInvalid(
             f"{source}: holds what JSON cannot: a date (quote it), binary data, NaN, or a value within itself"
         ) from None
+    if size > SPEC_LIMIT:
+        raise SpecInvalid(f"{source}: {size:,} characters, at most {SPEC_LIMIT:,}: it stands in the batch's record")
     return spec

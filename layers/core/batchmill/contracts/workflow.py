@@ -81,9 +81,10 @@ class CloseInput(_Payload):
 
 
 class CloseOutput(RunInput):
-    """What close returns: the shards without a part."""
+    """What close returns: the shards without a part, and how long to wait before they are landed."""
 
     missing: ShardList
+    grace_seconds: int = Field(ge=0)
 
 
 class LandInput(_Payload):

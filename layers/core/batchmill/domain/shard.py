@@ -46,6 +46,10 @@ TRANSITIONS: frozenset[tuple[ShardState, ShardState, str]] = frozenset(
 (work, land, dispatch, resume, sweep) and `reroute` sweep, and resume for a dead letter."""
 
 
+RENEWALS_PER_LEASE = 3
+"""How often a holder renews in the time of one lease."""
+
+
 @dataclass(frozen=True, order=True)
 class ShardKey:
     """Which shard of which run of which batch."""

@@ -202,7 +202,7 @@ def _closing_of(name: str) -> int:
 def _yaml_mapping(text: bytes, source: str) -> dict[str, object]:
     try:
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecInvalid(f"{source}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise SpecInvalid(f"{source}: a mapping of fields is needed, such as `endpoint: /v1/embeddings`")

@@ -16,6 +16,12 @@ from batchmill.ports.clock import Clock
 from batchmill.ports.templates import Templates
 from batchmill.steps.shard.rendering import body_source
 
+INPUTS_CHARACTERS = 200_000
+"""Of a batch's inputs together, in its record; with the spec's 100,000 that stays within DynamoDB's 400 KB an item."""
+
+INPUT_OVERHEAD = 100
+"""Characters that an input takes beside its URI: attribute names, a version id, an ETag."""
+
 
 @dataclass(frozen=True)
 class Accepting:
@@ -51,7 +57,13 @@ class Accepting:
                 raise SpecInvalid(f"{source}: {error}", given[0]) from None
 
     def record(self, submission: str, inputs: Sequence[Input], spec: BatchSpec, profile: str | None = None) -> Batch:
-        """Create the batch of a checked spec, or return the one that is there: one batch a submission."""
+        """Create the batch of a checked spec, or return the one that is there: one batch a submission.
+
+        Raises SpecInvalid for more inputs than a record holds.
+        """
+        size = sum(len(item.uri) + INPUT_OVERHEAD for item in inputs)
+        if size > INPUTS_CHARACTERS:
+            raise SpecInvalid(f"inputs: {len(inputs)} of them do not fit a batch's record: submit them in several")
         batch = self.blank(submission, inputs, stored(spec))
         deadline = batch.created_at + spec.window_seconds
         batch = replace(batch, deadline=deadline, profile=profile, name=spec.name)

@@ -13,7 +13,7 @@ from batchmill.contracts.plan import PlanDocument
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import BatchNotFound, Evicted, InputChanged, InputMissing, TooManyFailures, Transient
 from batchmill.domain.request import Outcome, Request, RowError, error_outcome
-from batchmill.domain.shard import Shard, renewed
+from batchmill.domain.shard import RENEWALS_PER_LEASE, Shard, renewed
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
@@ -28,8 +28,6 @@ from batchmill.steps.shard.window import Window
 
 CHECKPOINT_ROWS = 1000
 """Fresh outcomes that are enough for a checkpoint before its time."""
-
-RENEWALS_PER_LEASE = 3
 
 FAILURES_LIMIT = 3
 """Attempts at a shard that may end by an error of ours (not the engine's, the services' or a row's)."""
@@ -72,7 +70,6 @@ class Attempt:
         self._outcomes: dict[int, Outcome] = {}
         self._fresh: list[Outcome] = []
         self._saving = asyncio.Lock()
-        self._saved_at = tools.clock.now()
         self._seq = 0
         self.committed: Committed | None = None
 
@@ -83,6 +80,7 @@ class Attempt:
         """
         work = asyncio.create_task(self._work())
         watch = asyncio.create_task(self._watch(keep_hidden))
+        saver = asyncio.create_task(self._save_in_time())
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if work.done() and not work.cancelled() and work.exception() is None:
@@ -91,9 +89,9 @@ class Attempt:
                 return watch.result()
             raise _first(work.exception())
         finally:
-            for task in (work, watch):
+            for task in (work, watch, saver):
                 task.cancel()
-            await asyncio.gather(work, watch, return_exceptions=True)
+            await asyncio.gather(work, watch, saver, return_exceptions=True)
             if self.committed is None:
                 await self._save()
 
@@ -141,15 +139,19 @@ class Attempt:
         made = replace(made, attempt=self.shard.attempt, backend=self.shard.backend)
         self._outcomes[made.row] = made
         self._fresh.append(made)
-        due = self._tools.clock.now() - self._saved_at >= self._tools.checkpoint_seconds
-        if (due or len(self._fresh) >= CHECKPOINT_ROWS) and not self._saving.locked():
+        if len(self._fresh) >= CHECKPOINT_ROWS and not self._saving.locked():
+            await self._save()
+
+    async def _save_in_time(self) -> None:
+        """By the clock, not by answers: what is finished is saved also where no further answer comes."""
+        while True:
+            await asyncio.sleep(self._tools.checkpoint_seconds)
             await self._save()
 
     async def _save(self) -> None:
         """Checkpoint what is finished and not saved yet. Trouble is logged: a checkpoint saves work, not rows."""
         async with self._saving:
             fresh, self._fresh = self._fresh, []
-            self._saved_at = self._tools.clock.now()
             if not fresh:
                 return
             self._seq += 1

@@ -117,7 +117,9 @@ def _string(value: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number of tokens; anything that cannot be one is left out."""
+    sound = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if sound else None  # type: ignore[return-value]
 
 
 def _finish_reasons(answer: Mapping[str, object]) -> set[object]:

@@ -76,4 +76,13 @@ def _is_openai(rows: Sequence[Row]) -> bool:
 
 def _keys(rows: Sequence[Row]) -> tuple[str, ...]:
     """The keys of the sampled rows in the order of their first appearance."""
-    return tuple(dict.fromkeys(key for row in rows for key in row.columns))
+    return tuple(dict.fromkeys(key for row in rows for key in row.columns if _is_text(key)))
+
+
+def _is_text(key: str) -> bool:
+    """JSON's escapes can make half a character, which no column of a file can be called by."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
