@@ -56,11 +56,16 @@ class Meter:
         return Rates(rows_per_s, max(tokens - spent, 0) / seconds, eta, snapshot.at - self._started)
 
 
+NAME_WIDTH = 24
+"""Characters of a batch's name in the table: the id and the counts are what somebody looks for."""
+
+
 def batch_table(batches: Sequence[Batch]) -> RenderableType:
     """The batches as a table, in the order given."""
     table = Table(box=None, pad_edge=False)
-    for name in ("batch", "status", "created", "name"):
+    for name in ("batch", "status", "created"):
         table.add_column(name, no_wrap=True)
+    table.add_column("name", no_wrap=True, max_width=NAME_WIDTH, overflow="ellipsis")
     for name in ("rows", "ok", "error"):
         table.add_column(name, justify="right", no_wrap=True)
     for batch in batches:

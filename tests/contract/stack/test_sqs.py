@@ -34,6 +34,19 @@ def test_a_message_may_be_a_mebibyte_and_no_more(sqs: Any) -> None:
         assert error_code(raised.value) == "InvalidParameterValue"
 
 
+def test_a_queue_far_deeper_than_a_poll_gives_every_message_once(sqs: Any) -> None:
+    url = sqs.create_queue(QueueName="deep", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+    for start in range(0, 1500, 10):
+        entries = [{"Id": str(i), "MessageBody": str(start + i)} for i in range(10)]
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    taken: Counter[str] = Counter()
+    while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        taken.update(message["Body"] for message in found)
+        gone = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(found)]
+        sqs.delete_message_batch(QueueUrl=url, Entries=gone)
+    assert taken == {str(i): 1 for i in range(1500)}
+
+
 def test_a_batch_may_be_a_mebibyte_altogether(sqs: Any) -> None:
     url = sqs.create_queue(QueueName="batches")["QueueUrl"]
     half = "x" * (MEBIBYTE // 2)

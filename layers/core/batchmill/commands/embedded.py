@@ -64,6 +64,7 @@ class Running:
     engine_url: str
     model: str
     api_key: str = ""
+    logs: Path | None = None
 
 
 class Embedded:
@@ -102,7 +103,7 @@ class Embedded:
                 f"the embedded stack cannot start: {error.strerror or error} (are --port and --api-port free?)"
             ) from None
         key = read_secret(self._stack.client("secretsmanager"), deployment.outputs["ApiKeySecretArn"])
-        return Running(deployment, self._stack.endpoint_url, url, model, key)
+        return Running(deployment, self._stack.endpoint_url, url, model, key, self._logs)
 
     def stop(self) -> None:
         """End the stack, then the engine; kill what may be left."""

@@ -101,6 +101,7 @@ def ready_lines(running: Running, speed: float, data: Path | None = None) -> lis
         f"  input bucket  {told['input_bucket']}",
         f"  data bucket   {told['data_bucket']}",
         f"  engine        {told['engine_url']} ({told['model']})",
+        f"  logs          {running.logs or 'none'} (gone at the end, unless --logs names a folder)",
         f"  clock         schedules run {speed:g} times as often as on AWS",
         "",
         "not simulated here:",
