@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from batchmill.commands import processes
+
+STEP_S = 0.5
+"""How long a signal may go unheard at most."""
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,8 +36,16 @@ class Interrupts:
         return self._asked.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait that long, or until an end is asked for; returns whether it was."""
-        return self._asked.wait(seconds)
+        """Wait that long, or until an end is asked for; returns whether it was.
+
+        In short steps: a signal that the kernel hands to another thread wakes nobody, and its handler runs only when
+        this thread, the main one, next does something.
+        """
+        end = time.monotonic() + seconds
+        while not self._asked.wait(min(STEP_S, max(end - time.monotonic(), 0.0))):
+            if time.monotonic() >= end:
+                return False
+        return True
 
     def __enter__(self) -> Interrupts:
         """Take the signals over."""
