@@ -139,7 +139,7 @@ class StackClient:
         detail = Submission(submission_id=key, inputs=pinned, spec=submission.canonical(spec))
         envelope = Submitted.model_validate({"detail-type": "Batch Submitted", "detail": detail})
         self._queue.send(self.outputs.intake_queue_url, envelope.model_dump_json(by_alias=True))
-        return ids.batch_id(ids.digest("submit", key))
+        return ids.batch_id(ids.submission_key(key))
 
     def get(self, batch_id: str) -> Batch:
         """One batch's record. Raises BatchNotFound."""

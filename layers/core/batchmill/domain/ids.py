@@ -23,6 +23,11 @@ def object_key(bucket: str, key: str, version: str) -> str:
     return digest("object", bucket, key, version)
 
 
+def submission_key(submission_id: str) -> str:
+    """The identity of a batch that was submitted by name: client and intake derive the batch's id from it."""
+    return digest("submit", submission_id)
+
+
 def batch_id(submission_key: str) -> str:
     """`batch_` and 24 hex digits, the same for the same submission key."""
     return f"batch_{digest('batch', submission_key)[:24]}"

@@ -26,7 +26,7 @@ from batchmill.ports.clock import Clock
 from batchmill.ports.functions import Functions
 from batchmill.ports.objects import Objects
 from batchmill.ports.queue import Queue
-from batchmill.steps.batch.accepting import Accepting, stored, submission_key
+from batchmill.steps.batch.accepting import Accepting, stored
 from batchmill.steps.batch.answers import BATCHES, parsed_body, refusal, wrong_route
 from batchmill.steps.batch.picturing import Picturing
 
@@ -103,7 +103,7 @@ class Api:
 
     def _known(self, submission_id: str) -> Batch | None:
         try:
-            return self.accepting.batches.get(ids.batch_id(submission_key(submission_id)))
+            return self.accepting.batches.get(ids.batch_id(ids.submission_key(submission_id)))
         except BatchNotFound:
             return None
 
@@ -112,7 +112,7 @@ class Api:
         envelope = Submitted.model_validate({"detail-type": "Batch Submitted", "detail": detail})
         self.queue.send(self.places.intake_queue_url, envelope.model_dump_json(by_alias=True))
         inputs = [Input(item.bucket, item.key, item.version_id, item.etag) for item in pinned]
-        batch = self.accepting.record(submission_key(submission_id), inputs, spec)
+        batch = self.accepting.record(ids.submission_key(submission_id), inputs, spec)
         log.info("api: batch %s created", batch.batch_id)
         return batch
 

@@ -26,7 +26,7 @@ from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
 from batchmill.ports.templates import Templates
 from batchmill.ports.workflow import Workflow
-from batchmill.steps.batch.accepting import Accepting, submission_key
+from batchmill.steps.batch.accepting import Accepting
 from batchmill.steps.callbacks.outbox import Outbox, callable_webhook
 
 BATCH_FILE_SUFFIXES = (".batch.yaml", ".batch.yml")
@@ -71,7 +71,7 @@ class Intake:
         except (ValueError, LookupError, TypeError):
             submission_id = None
         if isinstance(submission_id, str) and submission_id:
-            self._refuse(submission_key(submission_id), [], error, {})
+            self._refuse(ids.submission_key(submission_id), [], error, {})
         else:
             log.error("intake: dropped a message of no known form: %s", error)
 
@@ -121,7 +121,7 @@ class Intake:
     def _submitted(self, envelope: Submitted) -> None:
         detail: Submission = envelope.detail
         inputs = [Input(item.bucket, item.key, item.version_id, item.etag) for item in detail.inputs]
-        submission = submission_key(detail.submission_id)
+        submission = ids.submission_key(detail.submission_id)
         try:
             self._accept_data(submission, inputs, detail.spec, "submission", None)
         except UserError as error:

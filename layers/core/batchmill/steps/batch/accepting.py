@@ -89,8 +89,3 @@ class Accepting:
 def stored(spec: BatchSpec) -> dict[str, object]:
     """The spec as a record and a submission carry it: plain data, without what is left at its default."""
     return spec.model_dump(mode="json", exclude_defaults=True)
-
-
-def submission_key(submission_id: str) -> str:
-    """The identity of a batch that was submitted by name."""
-    return ids.digest("submit", submission_id)
