@@ -108,7 +108,7 @@ class Scheduler:
             except (ServiceStopped, FunctionNotFound) as problem:
                 _log.info("schedule %s ends: %s", schedule.name, problem)
                 return
-            if outcome.function_error is not None:
+            if outcome.function_error is not None and not self._stopping.is_set():  # a stop ends runs in flight
                 _log.warning("schedule %s: %s failed: %s: %s", schedule.name, schedule.function_name, *outcome.error())
             while due <= time.monotonic():
                 due += seconds
