@@ -1,7 +1,8 @@
 """How long each function's handler takes to import, against bare boto3 with one client; `make bench-functions`.
 
-Every number is the median of fresh processes that take turns with the peer's, on the Python of the functions and with
-the folders that `make build` left for this machine. What Lambda adds (unpacking, its own runtime) is in neither.
+Every number is the median of fresh processes, each measured against one of the peer right before it, on the Python of
+the functions and with the folders that `make build` left for this machine. What Lambda adds (unpacking, its own
+runtime) is in neither.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PROJECT = Path(__file__).parents[1]
 OUTPUT = PROJECT / "out/bench/functions.json"
 PEER = "boto3 with one client (S3)"
 AIM = 1.15
-ROUNDS = 5
+ROUNDS = 9
 
 BARE = """
 import json, sys, time
@@ -63,21 +64,20 @@ def compiled_runtime(python: Path, scratch: Path) -> Path:
 
 def measured(python: Path, built: list[Artifact], runtime: Path) -> list[dict[str, object]]:
     """The rows of the report: the peer, then of each function its import, and its import with all its clients."""
-    peer: list[float] = []
+    peers: list[float] = []
     alone: dict[str, list[float]] = {artifact.name: [] for artifact in built}
     whole: dict[str, list[float]] = {artifact.name: [] for artifact in built}
     for _ in range(ROUNDS):
-        peer.append(importing.run(python, BARE, json.dumps(str(runtime)), importing.ENVIRONMENT, PEER))
         for artifact in built:
-            alone[artifact.name].append(importing.seconds_to_import(python, artifact, runtime, compose=False))
-            whole[artifact.name].append(importing.seconds_to_import(python, artifact, runtime, compose=True))
-    base = statistics.median(peer)
-    rows = [row(PEER, base, "s", None)]
+            [bare] = importing.run(python, BARE, json.dumps(str(runtime)), importing.ENVIRONMENT, PEER)
+            took = importing.start(python, artifact, runtime)
+            peers.append(bare)
+            alone[artifact.name].append(took.imported / bare)
+            whole[artifact.name].append(took.made / bare)
+    rows = [row(PEER, statistics.median(peers), "s", None)]
     for name in alone:
-        rows.append(row(f"{name}: import", statistics.median(alone[name]) / base, "times the peer", AIM))
-        rows.append(
-            row(f"{name}: import, with its clients", statistics.median(whole[name]) / base, "times the peer", None)
-        )
+        rows.append(row(f"{name}: import", statistics.median(alone[name]), "times the peer", AIM))
+        rows.append(row(f"{name}: import, with its clients", statistics.median(whole[name]), "times the peer", None))
     return rows
 
 

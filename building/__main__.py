@@ -1,6 +1,7 @@
 """`make build`: builds what is deployed, and proves that it can be imported and fits.
 
-First for this machine, to import every handler; then for arm64, which is what stays in .aws-sam/build for `sam deploy`.
+First for this machine, to import every handler; then for Lambda's processor, which is what stays in .aws-sam/build for
+`sam deploy`. Where the two are the same, once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from building import artifacts, importing, interpreter
+from building import artifacts, importing, interpreter, shipping
 from building.artifacts import Artifact
 
 PROJECT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def main() -> int:
     """Exit status: 0 where all holds, 1 where something is missing, does not import, or is too large."""
     options = argparse.ArgumentParser(prog="python -m building", description=__doc__)
     options.add_argument("--sam", type=Path, default=PROJECT / ".venv-sam/bin/sam")
+    options.add_argument("--architecture", choices=("arm64", "x86_64"), default="arm64", help="what is deployed is for")
     options.add_argument("--or-skip", action="store_true", help="do nothing where there is no python3.13")
     asked = options.parse_args()
     python = interpreter.find(os.environ)
@@ -42,16 +44,16 @@ def main() -> int:
     # A build that failed leaves pieces that a later one takes for its own.
     shutil.rmtree(OUT, ignore_errors=True)
     here = this_machine()
-    problems = []
-    if here != "arm64":
-        build(asked.sam, python, here, OUT / "host")
-        problems += imported(python, artifacts.read(OUT / "host")) + misfits(OUT / "host", here)
-    build(asked.sam, python, "arm64", OUT / "build")
-    built = artifacts.read(OUT / "build")
-    if here == "arm64":
-        problems += imported(python, built)
-    problems += misfits(OUT / "build", "arm64")
-    for artifact in built:
+    problems: list[str] = []
+    for architecture, folder in {here: OUT / "host", asked.architecture: OUT / "build"}.items():
+        build(asked.sam, python, architecture, folder)
+        built = artifacts.read(folder)
+        shipping.trim(built)
+        shipping.compile_all(python, built)
+        if architecture == here:
+            problems += imported(python, built)
+        problems += misfits(folder, architecture)
+    for artifact in artifacts.read(OUT / "build"):
         say(f"  {artifact.name:20} {artifact.size / 1e6:6.1f} MB unzipped, with its layers")
     for problem in problems:
         say(f"FAILED: {problem}")
@@ -64,7 +66,7 @@ def this_machine() -> str:
 
 
 def build(sam: Path, python: Path, architecture: str, folder: Path) -> None:
-    """One `sam build` into a folder. Raises CalledProcessError, its output shown."""
+    """One `sam build` into a folder. Raises SystemExit where it fails, its output shown."""
     say(f"== sam build for {architecture}, to {folder.relative_to(PROJECT)}")
     # The layers' requirements are complete, so nothing beside them is resolved (layers/core says why that matters).
     environment = {
@@ -87,8 +89,8 @@ def imported(python: Path, built: list[Artifact]) -> list[str]:
         runtime = importing.runtime_packages(Path(folder))
         for artifact in built:
             try:
-                seconds = importing.seconds_to_import(python, artifact, runtime, compose=True)
-                say(f"  {artifact.name:20} imported in {seconds:.2f} s")
+                took = importing.start(python, artifact, runtime)
+                say(f"  {artifact.name:20} imported in {took.imported:.2f} s, its step made in {took.made:.2f} s")
             except ImportError as error:
                 problems.append(str(error))
     return problems

@@ -1,4 +1,8 @@
-"""What `sam build` left: each function's folder with its layers', how large they are, what machine they are for."""
+"""What `sam build` left: each function's folder with its layers', how large they are, what machine they are for.
+
+Layers that no function has are no business of this: the template may carry other things as layers, since they are what
+`sam deploy` uploads as they are.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from building.artifacts import Artifact
@@ -28,18 +29,24 @@ ENVIRONMENT = {
 
 SCRIPT = """
 import importlib, json, sys, time
-path, module, step, compose = json.loads(sys.argv[1])
+path, module = json.loads(sys.argv[1])
 sys.path[:0] = path
 began = time.perf_counter()
 handler = importlib.import_module(module)
+print(time.perf_counter() - began)
 assert callable(handler.handler), module
-if compose:
-    from batchmill import bootstrap
-    make = getattr(bootstrap, step, None)
-    if make is not None:
-        make()
+if "batchmill.bootstrap" in sys.modules:
+    getattr(sys.modules["batchmill.bootstrap"], module)()
 print(time.perf_counter() - began)
 """
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a fresh process: until the handler was imported, and until its step was made, all its clients too."""
+
+    imported: float
+    made: float
 
 
 def runtime_packages(folder: Path) -> Path:
@@ -56,21 +63,21 @@ def runtime_packages(folder: Path) -> Path:
     return folder
 
 
-def seconds_to_import(python: Path, artifact: Artifact, runtime: Path, *, compose: bool) -> float:
-    """Seconds that a fresh process takes to import the handler and, if asked, to make its step with all its clients.
+def start(python: Path, artifact: Artifact, runtime: Path) -> Took:
+    """A fresh process imports the handler and makes its step, which has the handler's name in bootstrap.
 
     Raises ImportError with the process's last words where it does not come up.
     """
-    told = json.dumps([[*artifact.path, str(runtime)], artifact.module, artifact.module, compose])
-    return run(python, SCRIPT, told, {**ENVIRONMENT, "LAMBDA_TASK_ROOT": str(artifact.code)}, artifact.name)
+    told = json.dumps([[*artifact.path, str(runtime)], artifact.module])
+    return Took(*run(python, SCRIPT, told, {**ENVIRONMENT, "LAMBDA_TASK_ROOT": str(artifact.code)}, artifact.name))
 
 
-def run(python: Path, script: str, argument: str, environment: dict[str, str], name: str) -> float:
-    """The number that a script prints, run by itself: no site-packages, no variables but those given."""
+def run(python: Path, script: str, argument: str, environment: dict[str, str], name: str) -> list[float]:
+    """The numbers that a script prints, run by itself: no site-packages, no variables but those given."""
     # -I and -S: neither PYTHONPATH nor anything that is installed; -B: a layer is read-only in Lambda, too.
     command = [str(python), "-I", "-S", "-B", "-c", script, argument]
     variables = {**environment, "PATH": os.defpath}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ImportError(f"{name}: {done.stderr.strip().splitlines()[-1:] or ['no words']}")
-    return float(done.stdout.strip().splitlines()[-1])
+    return [float(line) for line in done.stdout.split()]

@@ -111,8 +111,15 @@ def answered(name: str, answer: str) -> bool:
 
 @contextmanager
 def forwarded(host: str, port: int) -> Iterator[str]:
-    """An endpoint at `host` whose connections go to `port` of this machine's loopback."""
-    with socket.create_server((host, 0)) as server:
+    """An endpoint at `host` whose connections go to `port` of this machine's loopback.
+
+    Raises SystemExit where this machine has no such address.
+    """
+    try:
+        server = socket.create_server((host, 0))
+    except OSError as error:
+        raise SystemExit(f"the container engine's network is not up, start the engine again: {error}") from None
+    with server:
         threading.Thread(target=_accept, args=(server, port), daemon=True).start()
         try:
             yield f"http://{host}:{server.getsockname()[1]}"

@@ -24,24 +24,33 @@ def artifact(tmp_path: Path) -> Artifact:
 
 
 def test_a_handler_finds_its_layers(artifact: Artifact, tmp_path: Path) -> None:
-    assert importing.seconds_to_import(PYTHON, artifact, tmp_path, compose=False) > 0
+    assert importing.start(PYTHON, artifact, tmp_path).imported > 0
 
 
 def test_importing_leaves_nothing_in_what_is_deployed(artifact: Artifact, tmp_path: Path) -> None:
-    importing.seconds_to_import(PYTHON, artifact, tmp_path, compose=False)
+    importing.start(PYTHON, artifact, tmp_path)
     assert list(tmp_path.rglob("__pycache__")) == []
 
 
 def test_a_handler_does_not_find_what_is_installed_here(artifact: Artifact, tmp_path: Path) -> None:
     (artifact.code / "step.py").write_text("import pydantic\n")
     with pytest.raises(ImportError, match=r"StepFunction.*No module named 'pydantic'"):
-        importing.seconds_to_import(PYTHON, artifact, tmp_path, compose=False)
+        importing.start(PYTHON, artifact, tmp_path)
+
+
+def test_a_step_that_cannot_be_made_is_an_error(artifact: Artifact, tmp_path: Path) -> None:
+    package = artifact.layers[0] / "python/batchmill"
+    package.mkdir()
+    (package / "bootstrap.py").write_text("def step():\n    import pyarrow\n")
+    (artifact.code / "step.py").write_text("from batchmill import bootstrap\n\ndef handler(event, context): ...\n")
+    with pytest.raises(ImportError, match=r"StepFunction.*No module named 'pyarrow'"):
+        importing.start(PYTHON, artifact, tmp_path)
 
 
 def test_a_module_without_a_handler_is_an_error(artifact: Artifact, tmp_path: Path) -> None:
     (artifact.code / "step.py").write_text("")
     with pytest.raises(ImportError, match="StepFunction"):
-        importing.seconds_to_import(PYTHON, artifact, tmp_path, compose=False)
+        importing.start(PYTHON, artifact, tmp_path)
 
 
 def test_the_runtimes_packages_are_all_there_and_no_others(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def test_an_engine_that_tells_no_gateway_has_the_subnets_first_address(
     assert invoking.container_gateway() == address
 
 
+def test_an_engine_whose_network_has_gone_is_told_without_a_stack_trace() -> None:
+    gone = "203.0.113.7"
+    with pytest.raises(SystemExit, match=f"start the engine again.*{gone}"), invoking.forwarded(gone, 1):
+        pass
+
+
 def test_the_forwarder_carries_both_ways_until_both_have_ended() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as behind,
