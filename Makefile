@@ -75,7 +75,8 @@ check: $(DEV) $(SAM) $(CHECKOV) ## Check style, types, import directions, templa
 	@echo "== check: import directions"; $(BIN)/lint-imports
 	@echo "== check: template.yaml"
 	@SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam validate --lint --region us-east-1 --template template.yaml
-	@echo "== check: workers/pool.yaml"; $(SAM_VENV)/bin/cfn-lint workers/pool.yaml
+	@echo "== check: the nested stacks"; $(SAM_VENV)/bin/cfn-lint workers/*.yaml
+	@echo "== check: workers/build.sh";  bash -n workers/build.sh
 	@echo "== check: security of the templates (.checkov.yaml says what is left out, and why)"
 	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml
 	@$(MAKE) check-asl
@@ -116,12 +117,12 @@ local-invoke: $(DEV) $(SAM) ## Run every function on its sample event in SAM's c
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies again and write locks/*.txt
-	@for name in run dev sam checkov; do $(MAKE) lock-$$name; done
+	@for name in run dev sam checkov worker; do $(MAKE) lock-$$name; done
 
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --no-annotate --custom-compile-command "make lock"
 
-.PHONY: lock-run lock-dev lock-sam lock-checkov
+.PHONY: lock-run lock-dev lock-sam lock-checkov lock-worker
 lock-run:
 	@echo "== lock: locks/run.txt";  $(COMPILE) pyproject.toml --group build -o locks/run.txt
 lock-dev:
@@ -131,6 +132,9 @@ lock-sam:
 	@echo "== lock: locks/sam.txt";  $(COMPILE) --group pyproject.toml:sam -o locks/sam.txt
 lock-checkov:
 	@echo "== lock: locks/checkov.txt";  $(COMPILE) --group pyproject.toml:checkov -o locks/checkov.txt
+lock-worker:  # beside what is built with them: the image, and where it is built
+	@for name in worker weights; do echo "== lock: workers/$$name.txt"; \
+		$(COMPILE) --group pyproject.toml:$$name -c locks/run.txt -o workers/$$name.txt; done
 
 .PHONY: clean
 clean: ## Remove outputs, builds and caches; the environments stay

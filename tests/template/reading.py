@@ -92,3 +92,7 @@ def known_variables() -> set[str]:
 
 ROOT = Template(PROJECT / "template.yaml")
 POOL = Template(PROJECT / "workers/pool.yaml")
+NETWORK = Template(PROJECT / "workers/network.yaml")
+BUILD = Template(PROJECT / "workers/build.yaml")
+NESTED = {"Pool": POOL, "Network": NETWORK, "Build": BUILD}
+TEMPLATES = {"root": ROOT, **NESTED}

@@ -18,6 +18,7 @@ from batchmill.contracts.workflow import (
     CloseInput,
     DispatchInput,
     LandInput,
+    PauseInput,
     PlanOutput,
     RunInput,
     ShardMessage,
@@ -35,6 +36,7 @@ CONTRACTS: dict[str, Callable[[Any], Any]] = {
     "land": LandInput.model_validate,
     "complete": RunInput.model_validate,
     "cancel": CancelInput.model_validate,
+    "pause": PauseInput.model_validate,
 }
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from batchmill.adapters.s3 import TEMPORARY
-from template.reading import POOL, PROJECT, ROOT, as_list, named
+from template.reading import BUILD, POOL, PROJECT, ROOT, as_list, named
 
 KEY = {"Fn::GetAtt": ["Key", "Arn"]}
-ALARMS = {**ROOT.of("CloudWatch::Alarm"), **POOL.of("CloudWatch::Alarm")}
-STEERING = {"WaitingAlarm", "IdleAlarm"}  # these scale, and are no sign of trouble
+ALARMS = {**ROOT.of("CloudWatch::Alarm"), **POOL.of("CloudWatch::Alarm"), **BUILD.of("CloudWatch::Alarm")}
+STEERING = {"BacklogAlarm", "WaitingAlarm", "IdleAlarm"}  # these scale, and are no sign of trouble
 LOGS = ROOT.of("Logs::LogGroup")
 SERVICES = {"logs", "cloudwatch"}
 
@@ -47,10 +47,25 @@ def test_objects_records_alarms_and_logs_are_encrypted_with_the_key() -> None:
     [table] = ROOT.of("DynamoDB::Table").values()
     assert table["SSESpecification"]["KMSMasterKeyId"] == KEY
     assert ROOT.of("SNS::Topic")["AlarmTopic"]["KmsMasterKeyId"] == KEY
-    [pool_log] = POOL.of("Logs::LogGroup").values()
-    assert pool_log["KmsKeyId"] == {"Ref": "KeyArn"}
-    [pool] = ROOT.of("Serverless::Application").values()
-    assert pool["Parameters"]["KeyArn"] == KEY
+    for nested in (POOL, BUILD):
+        [log] = nested.of("Logs::LogGroup").values()
+        assert (log["KmsKeyId"], log["RetentionInDays"]) == ({"Ref": "KeyArn"}, {"Ref": "LogRetentionDays"})
+    for stack in ("Pool", "Build"):
+        assert ROOT.of("Serverless::Application")[stack]["Parameters"]["KeyArn"] == KEY
+
+
+@pytest.mark.parametrize("name", ROOT.of("SecretsManager::Secret"))
+def test_a_secret_is_encrypted_with_the_key_and_decrypted_by_its_reader_alone(name: str) -> None:
+    assert ROOT.of("SecretsManager::Secret")[name]["KmsKeyId"] == KEY
+    secret = {"Ref": name}
+    readers = {
+        o for o, s in ROOT.statements() if s["Action"] == "secretsmanager:GetSecretValue" and s["Resource"] == secret
+    }
+    via = {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}
+    condition = {"StringEquals": {"kms:ViaService": via, "kms:EncryptionContext:SecretARN": secret}}
+    may = {o for o, s in ROOT.statements() if s["Action"] == "kms:Decrypt" and s.get("Condition") == condition}
+    assert len(readers) == 1
+    assert may == readers
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -99,9 +114,24 @@ def test_every_queue_of_dead_letters_has_an_alarm(template: Any) -> None:
     assert dead <= watched
 
 
-@pytest.mark.parametrize("name", sorted(set(ALARMS) - STEERING))
-def test_every_alarm_tells_somebody(name: str) -> None:
-    assert ALARMS[name]["AlarmActions"] in ([{"Ref": "AlarmTopic"}], [{"Ref": "AlarmTopicArn"}])
+@pytest.mark.parametrize(("template", "topic"), [(ROOT, "AlarmTopic"), (POOL, "AlarmTopicArn")], ids=["root", "pool"])
+def test_every_alarm_tells_somebody_or_scales(template: Any, topic: str) -> None:
+    alarms = template.of("CloudWatch::Alarm")
+    scaling = [[{"Ref": name}] for name in template.of("ApplicationAutoScaling::ScalingPolicy")]
+    assert alarms
+    assert {name for name, alarm in alarms.items() if alarm["AlarmActions"] in scaling} == STEERING & set(alarms)
+    telling = {name: alarm["AlarmActions"] for name, alarm in alarms.items() if name not in STEERING}
+    assert telling == {name: [{"Ref": topic}] for name in telling}
+    assert [name for name, alarm in alarms.items() if str(alarm.get("ActionsEnabled", True)).lower() != "true"] == []
+
+
+def test_the_topic_of_alarms_takes_them_from_the_stacks_alarms() -> None:
+    [policy] = ROOT.of("SNS::TopicPolicy").values()
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert policy["Topics"] == [{"Ref": "AlarmTopic"}]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    for stack in ("Pool", "Build"):
+        assert ROOT.of("Serverless::Application")[stack]["Parameters"]["AlarmTopicArn"] == {"Ref": "AlarmTopic"}
 
 
 def test_a_sweep_that_does_not_run_is_noticed_by_its_silence() -> None:
@@ -124,18 +154,6 @@ def test_functions_and_the_state_machine_are_traced_and_logs_hold_no_data() -> N
     [machine] = ROOT.of("Serverless::StateMachine").values()
     assert machine["Tracing"] == {"Enabled": True}
     assert machine["Logging"]["IncludeExecutionData"] is False
-
-
-def test_a_pool_is_scaled_in_only_when_nothing_waits_and_nothing_is_in_flight() -> None:
-    alarm = ALARMS["IdleAlarm"]
-    stats = {m["Id"]: m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
-    queue = "ApproximateNumberOfMessages"
-    assert stats == {"visible": f"{queue}Visible", "inflight": f"{queue}NotVisible"}
-    assert alarm["Metrics"][0]["Expression"] == "visible + inflight"
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanOrEqualToThreshold", 0)
-    policy = POOL.of("ApplicationAutoScaling::ScalingPolicy")["ScaleIn"]["StepScalingPolicyConfiguration"]
-    assert policy["AdjustmentType"] == "ExactCapacity"
-    assert [step["ScalingAdjustment"] for step in policy["StepAdjustments"]] == [0]
 
 
 @pytest.mark.parametrize("stage", ["default", "prod"])

@@ -11,7 +11,7 @@ import pytest
 
 from template.reading import PROJECT
 
-LOCKS = sorted((PROJECT / "locks").glob("*.txt"))
+LOCKS = [*sorted((PROJECT / "locks").glob("*.txt")), *sorted((PROJECT / "workers").glob("*.txt"))]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([^\s;\\]+)", re.MULTILINE)
 HASHED = [path for path in LOCKS if "--hash" in path.read_text()]
 
@@ -47,7 +47,8 @@ def test_every_package_of_a_lock_has_hashes(path: Path) -> None:
 
 
 def test_the_locks_that_environments_are_made_from_are_hashed() -> None:
-    assert {"run.txt", "dev.txt", "sam.txt", "checkov.txt", "minilm.txt", "vllm.txt"} <= {path.name for path in HASHED}
+    made = {"run.txt", "dev.txt", "sam.txt", "checkov.txt", "minilm.txt", "vllm.txt", "worker.txt", "weights.txt"}
+    assert made <= {path.name for path in HASHED}
 
 
 def test_the_tests_environment_is_the_users_with_more_in_it() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from template.reading import POOL, ROOT, as_list, named
+from template.reading import POOL, ROOT, TEMPLATES, as_list, named
 
 BUCKETS = ROOT.of("S3::Bucket")
-STATEMENTS = [*ROOT.statements(), *POOL.statements()]
+STATEMENTS = [item for template in TEMPLATES.values() for item in template.statements()]
 # A key's policy speaks of the key: its resource is always everything, and what it gives the account, policies divide.
 ALLOWED = [(owner, s) for owner, s in STATEMENTS if s["Effect"] == "Allow" and owner != "Key"]
 
@@ -47,12 +47,21 @@ def rules_into(queue: str) -> dict[str, dict[str, Any]]:
     return {name: rule["EventPattern"] for name, rule in rules if arn in [t["Arn"] for t in rule["Targets"]]}
 
 
+def rules_failing_into(queue: str) -> set[str]:
+    """The rules whose deliveries, given up, come to a queue."""
+    arn = {"Fn::GetAtt": [queue, "Arn"]}
+    rules = ROOT.of("Events::Rule").items()
+    return {name for name, rule in rules if arn in [t["DeadLetterConfig"]["Arn"] for t in rule["Targets"]]}
+
+
 def test_no_action_is_a_wildcard() -> None:
     assert [(o, s["Action"]) for o, s in ALLOWED if any("*" in action for action in as_list(s["Action"]))] == []
 
 
 def test_no_resource_is_everything_but_where_an_action_takes_none() -> None:
-    everything = [statement for _, statement in ALLOWED if "*" in as_list(statement.get("Resource", "none"))]
+    # A policy of an endpoint gives nobody anything: it bounds what the roles may do by way of it.
+    given = [statement for _, statement in ALLOWED if "Principal" not in statement]
+    everything = [statement for statement in given if "*" in as_list(statement.get("Resource", "none"))]
     assert {action for statement in everything for action in as_list(statement["Action"])} == WITHOUT_RESOURCE
 
 
@@ -139,8 +148,22 @@ def test_queues_take_messages_from_our_own_rules_only(name: str) -> None:
     policy = ROOT.of("SQS::QueuePolicy")[name]
     [queue] = policy["Queues"]
     [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Resource"] == {"Fn::GetAtt": [queue["Ref"], "Arn"]}
     senders = named(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
-    assert senders == set(rules_into(queue["Ref"]))
+    assert senders == set(rules_into(queue["Ref"])) | rules_failing_into(queue["Ref"])
+
+
+@pytest.mark.parametrize("name", ROOT.of("Events::Rule"))
+def test_what_a_rule_cannot_deliver_lies_with_the_dead_letters_of_the_queue_it_is_for(name: str) -> None:
+    [target] = ROOT.of("Events::Rule")[name]["Targets"]
+    queue = ROOT.of("SQS::Queue")[target["Arn"]["Fn::GetAtt"][0]]
+    assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
+    assert target["RetryPolicy"] == {
+        "MaximumRetryAttempts": 185,
+        "MaximumEventAgeInSeconds": 86400,
+    }  # EventBridge's most
+    policies = ROOT.of("SQS::QueuePolicy").values()
+    assert [{"Ref": target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]}] in [policy["Queues"] for policy in policies]
 
 
 def test_the_table_is_kept_backed_up_and_forgets_what_has_expired() -> None:
@@ -160,6 +183,25 @@ def test_workers_have_no_public_address_and_nobody_calls_them() -> None:
     assert service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
     [group] = POOL.of("EC2::SecurityGroup").values()
     assert "SecurityGroupIngress" not in group
+
+
+def test_who_sends_shards_may_send_to_the_pools_queue_and_to_no_other() -> None:
+    pool = {"Fn::GetAtt": ["Pool", "Outputs.QueueArn"]}
+    senders = [owner for owner, s in ALLOWED if "sqs:SendMessage" in as_list(s["Action"]) and s["Resource"] == pool]
+    assert sorted(senders) == ["DispatchRole", "PauseRole", "SweepRole"]
+    sends = [s for owner, s in ALLOWED if owner in senders and "sqs:SendMessage" in as_list(s["Action"])]
+    assert [s["Resource"] for s in sends] == [pool] * 3
+
+
+def test_pausing_reads_and_writes_records_and_answers_no_token_but_with_a_failure() -> None:
+    allowed = {action for owner, s in ALLOWED if owner == "PauseRole" for action in as_list(s["Action"])}
+    assert not [action for action in allowed if action.startswith("s3:")]
+    assert {action for action in allowed if action.startswith("states:")} == {"states:SendTaskFailure"}
+    assert {action for action in allowed if action.startswith("dynamodb:")} == {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+    }
 
 
 def test_the_sweep_runs_every_minute() -> None:

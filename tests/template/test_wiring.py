@@ -9,7 +9,7 @@ import re
 import pytest
 
 from batchmill.adapters import records
-from template.reading import POOL, PROJECT, ROOT, Template, known_variables, named
+from template.reading import NESTED, POOL, PROJECT, ROOT, TEMPLATES, Template, known_variables, named
 
 FUNCTIONS = ROOT.functions()
 QUEUES = {**ROOT.of("SQS::Queue"), **{f"Pool.{name}": queue for name, queue in POOL.of("SQS::Queue").items()}}
@@ -49,7 +49,7 @@ def test_every_local_path_exists() -> None:
         *(machine["DefinitionUri"] for machine in ROOT.of("Serverless::StateMachine").values()),
     ]
     assert [path for path in paths if not (PROJECT / path).exists()] == []
-    assert len(paths) == 4
+    assert len(paths) == 7
 
 
 def test_every_placeholder_of_the_state_machine_is_supplied_and_none_besides() -> None:
@@ -129,23 +129,28 @@ def test_the_pools_variable_is_json_of_one_pool(template: Template) -> None:
     ]
     assert len(values) == 1
     [pool] = json.loads(values[0]).values()
-    assert set(pool) == {"queue_url", "model", "revision", "quantization"}
+    assert set(pool) == {"queue_url", "model", "revision", "quantization"} | (
+        {"cluster", "service"} if template is ROOT else set()  # a worker wakes nobody
+    )
 
 
-def test_the_pool_is_given_parameters_that_it_has_and_all_that_it_needs() -> None:
-    [application] = ROOT.of("Serverless::Application").values()
-    declared = POOL.document["Parameters"]
+@pytest.mark.parametrize("name", NESTED)
+def test_a_nested_stack_is_given_parameters_that_it_has_and_all_that_it_needs(name: str) -> None:
+    application = ROOT.of("Serverless::Application")[name]
+    assert application["Location"] == NESTED[name].path.relative_to(PROJECT).as_posix()
+    declared = NESTED[name].document["Parameters"]
     needed = {name for name, parameter in declared.items() if "Default" not in parameter}
     assert needed <= set(application["Parameters"]) <= set(declared)
 
 
-def test_the_outputs_of_the_pool_that_the_root_reads_exist() -> None:
-    read = set(re.findall(r"Outputs\.(\w+)", json.dumps(ROOT.document)))
-    assert read <= set(POOL.document["Outputs"])
-    assert {"QueueUrl", "QueueArn", "DeadLetterQueueArn"} <= read
+@pytest.mark.parametrize("name", NESTED)
+def test_the_outputs_of_a_nested_stack_that_the_root_reads_exist(name: str) -> None:
+    read = set(re.findall(rf'{name}(?:", "|\.)Outputs\.(\w+)', json.dumps(ROOT.document)))
+    assert read
+    assert read <= set(NESTED[name].document["Outputs"])
 
 
-@pytest.mark.parametrize("template", [ROOT, POOL], ids=["root", "pool"])
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 def test_every_parameter_is_used_and_described(template: Template) -> None:
     used = named(template.document.get("Globals", {})) | named(template.resources) | named(template.document["Outputs"])
     used |= named(template.document.get("Conditions", {}))
@@ -153,9 +158,16 @@ def test_every_parameter_is_used_and_described(template: Template) -> None:
     assert all(parameter["Description"] for parameter in template.document["Parameters"].values())
 
 
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+def test_no_resource_and_no_output_has_the_name_of_a_parameter(template: Template) -> None:
+    # SAM's command line puts the parameter's value in the place of such a name, and ends with a stack trace at a list.
+    document = template.document
+    assert set(document["Parameters"]) & {*document["Resources"], *document.get("Outputs", {})} == set()
+
+
 def test_the_stack_tells_a_person_what_there_is() -> None:
     told = {"InputBucket", "DataBucket", "IntakeQueueUrl", "TableName", "StateMachineArn", "CancelFunctionName"}
-    assert told | {"PoolQueueUrl", "ClusterName", "ServiceName"} <= set(ROOT.document["Outputs"])
+    assert told | {"PauseFunctionName", "PoolQueueUrl", "ClusterName", "ServiceName"} <= set(ROOT.document["Outputs"])
 
 
 def test_pyarrow_is_attached_where_parquet_is_written_and_nowhere_else() -> None:
