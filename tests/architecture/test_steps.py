@@ -33,6 +33,7 @@ STEPS = {
     "resume": Step(state=False),
     "sweep": Step(state=False),
     "cancel": Step(state=False),
+    "pause": Step(state=False),  # and resuming a paused batch: the step resume is another's
     "notify": Step(state=False),
     "api": Step(state=False),  # the HTTP front's: one step for all its routes
     "authorize": Step(state=False),

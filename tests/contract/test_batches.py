@@ -81,6 +81,8 @@ def test_every_field_of_a_batch_is_kept(batches: Batches) -> None:
         prompt_tokens=2**40,
         completion_tokens=7,
         times={"in_progress": NOW + 0.1, "finalizing": 1e9},
+        notified=True,
+        paused=True,
     )
     assert batches.change("batch_1", lambda _: whole) == whole
     assert batches.get("batch_1") == whole
@@ -166,6 +168,7 @@ def test_every_field_of_a_shard_is_kept(batches: Batches) -> None:
         seen_at=NOW - 1e-6,
         committed_attempt=2,
         progress=Progress(1, 2, 3, 4),
+        parked=True,
         created_at=0.1 + 0.2,
         updated_at=NOW,
     )
@@ -175,7 +178,7 @@ def test_every_field_of_a_shard_is_kept(batches: Batches) -> None:
 
 def test_a_shard_goes_through_its_life(batches: Batches) -> None:
     batches.change_shard(KEY, SPAN, dispatch("token"))
-    batches.update_shard(KEY, lambda shard: sent(shard, 1, NOW))
+    batches.update_shard(KEY, lambda shard: sent(shard, shard, NOW))
     batches.update_shard(KEY, lambda shard: claimed(shard, 1, "worker", NOW))
     batches.update_shard(KEY, lambda shard: renewed(shard, 1, Progress(ok=5), NOW))
     done = batches.update_shard(KEY, lambda shard: committed(shard, 1, NOW))

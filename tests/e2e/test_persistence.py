@@ -24,6 +24,7 @@ from batchmill.commands.processes import descendants
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus
 from batchmill.local.clients import local_client
+from batchmill.local.keeping.secrets import FILE
 from support.deployed import rows_jsonl
 from support.waiting import alive, until
 
@@ -51,6 +52,17 @@ class Up:
         bucket = self.told["input_bucket"]
         version = self.s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
         return ids.batch_id(ids.object_key(bucket, key, version))
+
+    def secrets(self) -> list[str]:
+        """What every secret of the stack holds."""
+        client = local_client("secretsmanager", self.told["aws_endpoint_url"])
+        names = sorted(secret["Name"] for secret in client.list_secrets()["SecretList"])
+        return [client.get_secret_value(SecretId=name)["SecretString"] for name in names]
+
+    def ask(self, key: str) -> int:
+        """The status with which the API answers to a key."""
+        url = f"{self.told['api_url']}/v1/batches"
+        return requests.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code
 
     def batch(self, batch_id: str) -> Batch | None:
         return next((batch for batch in self.batches.recent(10) if batch.batch_id == batch_id), None)
@@ -109,9 +121,12 @@ def test_a_batch_goes_on_in_another_stack_from_what_was_saved(
         batch_id = first.drop("embed/rows.jsonl", rows_jsonl(ROWS, "row"))
         until(lambda: first.keys(f"batches/{batch_id}/shards/"), 60)
         saved = first.rows(first.keys(f"batches/{batch_id}/shards/"))
+        secrets = first.secrets()
         first.end(end)
     assert 1000 <= len(saved) < ROWS
     with up(tmp_path, engine) as second:
+        assert (second.secrets(), second.told["api_key"]) == (secrets, first.told["api_key"])
+        assert second.ask(first.told["api_key"]) == 200
         batch = second.final(batch_id)
         rows = second.rows(second.keys(ids.results_prefix(batch_id, 0)))
         assert (batch.status, batch.counts.completed, batch.problems) == (BatchStatus.COMPLETED, ROWS, ())
@@ -122,3 +137,11 @@ def test_a_batch_goes_on_in_another_stack_from_what_was_saved(
     sent = received(engine)
     assert {sent[f"row-{row['id']}"] for row in saved} == {1}
     assert {sent[f"{tag}-{n}"] for tag in ("before", "after") for n in range(3)} == {1}
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and holds(path, secrets)] == [FILE]
+    assert (tmp_path / "data" / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def holds(path: Path, secrets: list[str]) -> bool:
+    """Whether a secret stands in a file."""
+    body = path.read_bytes()
+    return any(secret.encode() in body for secret in secrets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from batchmill.local.rest.events import Asked, proxy_event
 
@@ -34,4 +35,4 @@ def event(
     )
     parts = path.split("/")
     resource = "/".join(["/{batch_id}" if n == 2 else part for n, part in enumerate(parts)]).replace("//", "/")
-    return proxy_event(asked, resource, {"batch_id": parts[2]} if len(parts) > 2 else {}, "key", DOMAIN)
+    return proxy_event(asked, resource, {"batch_id": unquote(parts[2])} if len(parts) > 2 else {}, "key", DOMAIN)

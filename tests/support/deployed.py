@@ -28,6 +28,7 @@ from support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 LEASE_SECONDS = 5
+PARAMETERS = {"Model": "scripted", "LeaseSeconds": str(LEASE_SECONDS), "ShardRows": "100", "MaxConcurrency": "20"}
 
 
 class Deployed:
@@ -112,8 +113,17 @@ class Deployed:
 
 
 @contextmanager
-def deployed(folder: Path, script: Mapping[str, Any], workers: int = 2) -> Iterator[Deployed]:
-    """A stack of its own over a scripted engine of its own."""
+def deployed(
+    folder: Path,
+    script: Mapping[str, Any],
+    workers: int | None = 2,
+    speed: float = 30.0,
+    parameters: Mapping[str, str] | None = None,
+) -> Iterator[Deployed]:
+    """A stack of its own over a scripted engine of its own. `workers` None: as many as the template says.
+
+    `parameters` are the template's, beside those of every test.
+    """
     path = folder / "script.json"
     path.write_text(json.dumps(script))
     command = ["-m", "batchmill.local.engines.scripted", "--port", "{port}", "--script", str(path)]
@@ -121,12 +131,7 @@ def deployed(folder: Path, script: Mapping[str, Any], workers: int = 2) -> Itera
     asyncio.run(engine.start())
     options = StackOptions(
         template=ROOT / "template.yaml",
-        parameters={
-            "Model": "scripted",
-            "LeaseSeconds": str(LEASE_SECONDS),
-            "ShardRows": "100",
-            "MaxConcurrency": "20",
-        },
+        parameters={**PARAMETERS, **(parameters or {})},
         workers=workers,
         environment={
             "BATCHMILL_ENGINE_URL": engine.url,
@@ -134,7 +139,7 @@ def deployed(folder: Path, script: Mapping[str, Any], workers: int = 2) -> Itera
             "BATCHMILL_POLL_SECONDS": "1",
             "BATCHMILL_CHECKPOINT_SECONDS": "0.3",
         },
-        speed=30.0,
+        speed=speed,
         log_folder=folder / "logs",
     )
     stack = Stack(options)

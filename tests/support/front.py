@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from batchmill.contracts.api import Answer
 from support.calls import event
@@ -39,11 +40,15 @@ def created(world: World, body: Any = BODY, key: str | None = None, request_id: 
 
 
 def got(world: World, batch_id: str) -> Answer:
-    return world.api(event("GET", f"/batches/{batch_id}"), batch_id)
+    return world.api(event("GET", f"/batches/{quote(batch_id, safe='')}"))
+
+
+def changed(world: World, batch_id: str, verb: str) -> Answer:
+    return world.api(event("POST", f"/batches/{quote(batch_id, safe='')}/{verb}"))
 
 
 def cancelled(world: World, batch_id: str) -> Answer:
-    return world.api(event("POST", f"/batches/{batch_id}/cancel"), batch_id)
+    return changed(world, batch_id, "cancel")
 
 
 def listed(world: World, **query: str) -> Answer:

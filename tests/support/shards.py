@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchmill.contracts.plan import ShardItem
-from batchmill.contracts.workflow import DispatchInput
+from batchmill.contracts.workflow import DispatchInput, PauseInput
 from batchmill.domain.request import Outcome
 from batchmill.domain.shard import Shard, ShardKey, claimed
 from batchmill.steps.shard.committing import Committed, commit
@@ -29,6 +29,10 @@ class Running:
         self.world.workflow.wait(token)
         asked = DispatchInput(token=token, batch_id=self.batch_id, run=0, shard=self.items[n])
         self.world.dispatch(asked)
+
+    def pause(self, paused: bool = True) -> None:
+        """As a person does by the command line."""
+        self.world.pause(PauseInput(batch_id=self.batch_id, paused=paused))
 
     def shard(self, n: int = 0) -> Shard:
         found = self.world.batches.shard(self.key(n))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from batchmill.ports.engine import Reply
 from batchmill.ports.queue import Received
 from batchmill.steps.shard.attempt import Tools
 from batchmill.steps.shard.window import Window
@@ -46,3 +47,23 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def interrupted(running: Running, engine: ScriptedEngine, stop: Callable[[Work], Awaitable[None]]) -> Work:
+    """Run one shard until every row but one has its answer and is not yet saved, then `stop` it; the work."""
+    engine.gate = asyncio.Event()
+    engine.gate.set()
+    last = "t0"
+
+    def script(text: str, before: int) -> Reply | None:
+        return Reply(503, b"", 1) if text == last and engine.gate is not None else None
+
+    engine.script = script
+    work = worker(running, engine)
+    work.tools.window._clock = FakeClock(auto=False)
+    task = asyncio.create_task(work.take(take(running)))
+    rows = len(running.outcomes())
+    await until(lambda: sum(engine.answered.values()) >= rows)
+    await stop(work)
+    await asyncio.wait_for(task, 10)
+    return work

@@ -10,6 +10,7 @@ from batchmill.contracts.callback import CallbackMessage
 from batchmill.contracts.pools import Pool
 from batchmill.contracts.workflow import AdmitOutput, RunInput
 from batchmill.domain import ids
+from batchmill.domain.places import InputPlaces
 from batchmill.domain.request import Outcome
 from batchmill.ports.objects import ObjectInfo
 from batchmill.steps.admit import Admit
@@ -22,12 +23,16 @@ from batchmill.steps.complete import Complete
 from batchmill.steps.dispatch import Dispatch
 from batchmill.steps.intake import Intake
 from batchmill.steps.land import Land
+from batchmill.steps.pause import Pause
 from batchmill.steps.plan import Plan
 from batchmill.steps.resume import Resume
 from batchmill.steps.shard.answering import Answering
 from batchmill.steps.shard.documents import Documents
+from batchmill.steps.shard.releasing import Releasing
+from batchmill.steps.shard.sending import Sending
 from batchmill.steps.sweep import Sweep
 from fakes.batches import MemoryBatches
+from fakes.capacity import MemoryCapacity
 from fakes.clock import FakeClock
 from fakes.functions import MemoryFunctions
 from fakes.objects import MemoryObjects
@@ -35,7 +40,7 @@ from fakes.parts import JsonParts
 from fakes.queue import MemoryQueue
 from fakes.workflow import MemoryWorkflow
 
-INPUT, DATA, QUEUE = "input", "data", "https://queue/default"
+INPUT, DATA, OTHER, QUEUE = "input", "data", "other", "https://queue/default"
 CALLBACKS, INTAKE = "https://queue/callbacks", "https://queue/intake"
 LEASE = 30.0
 PROFILE = b"endpoint: /v1/embeddings\ninput: '{{ text }}'\ncompletion_window: 1h\n"
@@ -57,23 +62,28 @@ class World:
         self.objects = MemoryObjects(versioned=frozenset({INPUT}), on_created=self._created)
         self.queue = MemoryQueue(self.clock)
         self.templates = JinjaTemplates()
-        self.pools = {"default": Pool(queue_url=QUEUE, model="m")}
+        self.pools = {"default": Pool(queue_url=QUEUE, model="m", cluster="pools", service="default")}
+        self.capacity = MemoryCapacity({("pools", "default"): 0})
         answering = Answering(self.batches, self.workflow, self.clock)
         o, b, c = self.objects, self.batches, self.clock
         outbox = Outbox(b, self.queue, CALLBACKS)
-        self.intake = Intake(o, b, self.workflow, self.templates, c, DATA, self.pools, outbox)
+        places = InputPlaces(INPUT, DATA, (OTHER,))
+        accepting = Accepting(b, self.templates, c, self.pools, places)
+        self.intake = Intake(o, b, self.workflow, accepting, c, DATA, outbox)
         self.plan = Plan(o, b, self.templates, DATA, self.pools, self.shard_rows)
         self.admit = Admit(b, c, 10)
-        self.dispatch = Dispatch(o, b, self.queue, answering, c, DATA, self.pools)
+        self.sending = Sending(b, self.queue, self.capacity, c, self.pools)
+        self.dispatch = Dispatch(o, b, self.sending, answering, c, DATA)
         self.resume = Resume(o, b, answering, c, DATA)
-        self.sweep = Sweep(o, b, answering, c, DATA, LEASE)
+        releasing = Releasing(self.sending, answering)
+        self.sweep = Sweep(o, b, answering, releasing, c, DATA, LEASE)
+        self.pause = Pause(b, releasing, c)
         self.cancel = Cancel(b, answering, c)
         self.close = Close(o, b, c, DATA, LEASE)
         self.land = Land(o, b, self.parts, self.templates, answering, DATA)
         self.complete = Complete(o, b, c, DATA, outbox)
         self.functions = MemoryFunctions()
-        accepting = Accepting(b, self.templates, c, self.pools)
-        self.api = Api(o, accepting, self.queue, self.functions, c, Places(INPUT, DATA, INTAKE, "cancel"))
+        self.api = Api(o, accepting, self.queue, self.functions, c, Places(DATA, INTAKE, "cancel", "pause"))
 
     def drop(self, body: bytes, key: str = "embed/rows.jsonl", profile: bytes | None = PROFILE) -> str:
         """Put a file into the input bucket, and its event through intake; the batch's id."""

@@ -10,7 +10,7 @@ from batchmill.contracts.manifest import Manifest, ManifestFile
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Counts
-from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, Transient, UserError
+from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, NotPausable, SpecInvalid, Transient, UserError
 from batchmill.domain.shard import Placement, Progress, ShardKey, ShardState, claimed, dispatched, renewed
 from batchmill.domain.span import Span
 from fakes.batches import MemoryBatches
@@ -18,7 +18,8 @@ from fakes.clock import FakeClock
 from fakes.objects import MemoryObjects
 from fakes.queue import MemoryQueue
 
-OUTPUTS = StackOutputs("input", "data", "intake", "table", "machine", "cancel-function")
+NAMES = ("input", "data", "intake", "table", "machine", "cancel-function", "pause-function")
+OUTPUTS = StackOutputs(*NAMES, readable_buckets=("elsewhere",))
 SPEC = BatchSpec.model_validate({"endpoint": "/v1/embeddings", "input": "{{ a }}"})
 
 
@@ -115,6 +116,23 @@ def test_a_uri_that_names_nothing_is_missing(setting: Setting, uri: str) -> None
         setting.client.submit([uri], SPEC)
 
 
+@pytest.mark.parametrize("uri", ["s3://nowhere/k.csv", "s3://nowhere/", "s3://data/batches/x/results/"])
+def test_a_uri_that_the_stack_may_not_read_is_refused_before_it_is_looked_up(setting: Setting, uri: str) -> None:
+    said = f"'{uri}' lies under none of s3://input/, s3://data/uploads/, s3://elsewhere/: .*ReadableBuckets"
+    with pytest.raises(SpecInvalid, match=said):
+        setting.client.submit([uri], SPEC)
+    assert setting.queue.messages == {}
+
+
+def test_the_buckets_beside_its_own_are_those_that_the_stack_tells_of() -> None:
+    told = dict.fromkeys(
+        ("InputBucket", "DataBucket", "IntakeQueueUrl", "TableName", "StateMachineArn", "CancelFunctionName"), "x"
+    )
+    told["PauseFunctionName"] = "x"
+    assert StackOutputs.read(told, "s").places.others == ()
+    assert StackOutputs.read({**told, "OtherBuckets": "a,b"}, "s").places.others == ("a", "b")
+
+
 def test_a_batch_that_intake_has_not_seen_is_queued(setting: Setting) -> None:
     snapshot = setting.client.snapshot(ids.batch_id("x"), 1.0)
     assert (snapshot.status, snapshot.final, snapshot.done) == ("queued", False, 0)
@@ -154,6 +172,23 @@ def test_cancel_asks_the_cancel_function_for_a_batch_that_exists(setting: Settin
     setting.client.cancel(batch.batch_id)
     ((name, payload),) = setting.calls.made
     assert (name, json.loads(payload)) == ("cancel-function", {"batch_id": batch.batch_id})
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_pause_asks_the_pause_function_for_a_batch_that_may_be_paused(setting: Setting, paused: bool) -> None:
+    with pytest.raises(BatchNotFound):
+        setting.client.pause(ids.batch_id("x"), paused)
+    batch = setting.batch()
+    setting.client.pause(batch.batch_id, paused)
+    ((name, payload),) = setting.calls.made
+    assert (name, json.loads(payload)) == ("pause-function", {"batch_id": batch.batch_id, "paused": paused})
+
+
+def test_pause_asks_nobody_for_a_batch_that_is_ending(setting: Setting) -> None:
+    batch = setting.batch(BatchStatus.CANCELLING)
+    with pytest.raises(NotPausable, match="cannot pause a batch with status 'cancelling'"):
+        setting.client.pause(batch.batch_id, True)
+    assert setting.calls.made == []
 
 
 def manifest(batch: Batch, sha256: str) -> bytes:
@@ -229,6 +264,18 @@ def test_a_batch_without_a_manifest_still_gives_its_parts(setting: Setting, tmp_
     batch = setting.batch(BatchStatus.FAILED)
     found = setting.client.download(batch, tmp_path)
     assert (found.manifest, found.files) == (None, ())
+
+
+def test_a_manifest_is_read_without_a_copy_and_may_not_be_there(setting: Setting) -> None:
+    batch = setting.batch(BatchStatus.COMPLETED)
+    assert setting.client.manifest(batch) is None
+    key = ids.run_prefix(batch.batch_id, batch.run) + "manifest.json"
+    setting.objects.put("data", key, manifest(batch, "0" * 64))
+    found = setting.client.manifest(batch)
+    assert (found and found.batch_id, found and found.error_codes) == (batch.batch_id, {})
+    setting.objects.put("data", key, b"{}")
+    with pytest.raises(Transient, match="not a manifest that this version reads"):
+        setting.client.manifest(batch)
 
 
 def test_a_stack_without_the_outputs_is_not_taken_for_batchmills() -> None:

@@ -61,9 +61,23 @@ def test_a_plain_line_says_all_there_is() -> None:
         assert part in line
 
 
+def test_a_paused_batch_is_said_to_be_so_everywhere_and_keeps_its_status_for_programs() -> None:
+    held = replace(snapshot(5.0, 1), batch=replace(BATCH, status=BatchStatus.IN_PROGRESS, paused=True))
+    screen = Console(file=io.StringIO(), width=120)
+    assert held.batch is not None
+    screen.print(console.batch_table([held.batch]))
+    screen.print(console.live(held, console.Rates(), 120))
+    assert isinstance(screen.file, io.StringIO)
+    for text in (screen.file.getvalue(), console.plain_line(held, console.Rates())):
+        assert "paused" in text
+        assert "in_progress" not in text
+    data = console.snapshot_data(held)
+    assert (data["status"], data["paused"]) == ("in_progress", True)
+
+
 def test_the_live_display_shows_the_same_numbers() -> None:
     screen = Console(file=io.StringIO(), width=120)
-    screen.print(console.live(snapshot(5.0, 40, 2), console.Rates(8.0, 0.0, None, 5.0)))
+    screen.print(console.live(snapshot(5.0, 40, 2), console.Rates(8.0, 0.0, None, 5.0), 120))
     assert isinstance(screen.file, io.StringIO)
     text = screen.file.getvalue()
     head, bar, numbers = text.splitlines()
@@ -71,6 +85,18 @@ def test_the_live_display_shows_the_same_numbers() -> None:
     assert set(bar.strip()) <= set("━╺╸ ")
     assert numbers.startswith("42/100 rows")
     assert BATCH.batch_id in text
+
+
+@pytest.mark.parametrize(("width", "lines"), [(200, 1), (80, 2), (40, 4)])
+def test_the_live_display_fits_its_terminal_and_cuts_no_number_in_two(width: int, lines: int) -> None:
+    screen = Console(file=io.StringIO(), width=width)
+    running = replace(snapshot(5.0, 123_456, 78, rows=1_000_000), states={ShardState.RUNNING: 42})
+    rates = console.Rates(1234.0, 567_890.0, 3800.0, 7500.0)
+    screen.print(console.live(running, rates, width))
+    assert isinstance(screen.file, io.StringIO)
+    _, _, *numbers = screen.file.getvalue().splitlines()
+    assert "  ".join(line.rstrip() for line in numbers) == console.plain_line(running, rates).split("in_progress  ")[1]
+    assert (max(len(line) for line in numbers) <= width, len(numbers)) == (True, lines)
 
 
 def parts(folder: Path) -> list[Path]:
@@ -120,6 +146,13 @@ def test_the_summary_says_what_where_how_long_and_what_failed(tmp_path: Path) ->
         str(tmp_path / "manifest.json"),
     ):
         assert part in text
+
+
+def test_a_summary_names_the_most_frequent_error_codes_and_counts_the_others() -> None:
+    text = console.summary_text(console.Summary(BATCH, errors={f"code_{n}": 100 - n for n in range(7)}))
+    assert text.count("code_") == console.CODES_SHOWN
+    assert "100 x code_0" in text
+    assert "189 of 2 other codes" in text
 
 
 def test_a_summary_without_a_copy_says_how_to_get_one() -> None:

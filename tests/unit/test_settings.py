@@ -26,6 +26,11 @@ def test_pools_are_read_by_name() -> None:
     assert told.pools["default"].model == "m"
 
 
+@pytest.mark.parametrize(("text", "names"), [("", ()), ("one", ("one",)), ("one,two", ("one", "two"))])
+def test_readable_buckets_stand_between_commas(text: str, names: tuple[str, ...]) -> None:
+    assert Settings.read({**LEAST, "BATCHMILL_READABLE_BUCKETS": text}).readable_buckets == names
+
+
 @pytest.mark.parametrize("command", ['["vllm", "serve", "a b"]', "vllm serve x"])
 def test_an_engine_command_is_a_json_list_or_split_at_blanks(command: str) -> None:
     told = Settings.read({**LEAST, "BATCHMILL_ENGINE_COMMAND": command})

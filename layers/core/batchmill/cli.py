@@ -28,6 +28,8 @@ _COMMANDS = {
     "status": ("status", "status"),
     "watch": ("watch", "watch"),
     "list": ("listing", "listing"),
+    "pause": ("pausing", "pause"),
+    "resume": ("pausing", "resume"),
     "cancel": ("cancel", "cancel"),
     "results": ("results", "results"),
     "engine": ("engine", "engine"),

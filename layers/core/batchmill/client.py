@@ -18,8 +18,9 @@ from batchmill.contracts.intake import INPUTS_LIMIT, Submission, Submitted, Subm
 from batchmill.contracts.manifest import Manifest
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
-from batchmill.domain.batch import Batch
+from batchmill.domain.batch import Batch, Input, pausing
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, Transient, UserError
+from batchmill.domain.places import InputPlaces
 from batchmill.domain.shard import Progress, ShardState
 from batchmill.ports.batches import Batches
 from batchmill.ports.objects import Objects
@@ -59,15 +60,24 @@ class StackOutputs:
     table: str
     state_machine_arn: str
     cancel_function: str
+    pause_function: str
+    readable_buckets: tuple[str, ...] = field(default=(), kw_only=True)
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> StackOutputs:
         """From a stack's outputs by name. Raises UserError for a stack that is not batchmill's."""
-        names = ("InputBucket", "DataBucket", "IntakeQueueUrl", "TableName", "StateMachineArn", "CancelFunctionName")
+        places = ("InputBucket", "DataBucket", "IntakeQueueUrl", "TableName")
+        names = (*places, "StateMachineArn", "CancelFunctionName", "PauseFunctionName")
         missing = [name for name in names if name not in outputs]
         if missing:
             raise UserError(f"stack {stack_name} has no output {', '.join(missing)}: is it a batchmill stack?")
-        return cls(*(outputs[name] for name in names))
+        others = tuple(filter(None, outputs.get("OtherBuckets", "").split(",")))
+        return cls(*(outputs[name] for name in names), readable_buckets=others)
+
+    @property
+    def places(self) -> InputPlaces:
+        """Where inputs may lie."""
+        return InputPlaces(self.input_bucket, self.data_bucket, self.readable_buckets)
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,8 @@ class StackClient:
     def submit(self, inputs: Sequence[str], spec: BatchSpec) -> str:
         """Bring local files to the data bucket, send one submission to intake; returns the batch id.
 
-        `inputs` are local paths and s3:// URIs. Raises InputMissing for a URI that names nothing.
+        `inputs` are local paths and s3:// URIs. Raises InputMissing for a URI that names nothing, SpecInvalid for one
+        that the stack may not read.
         """
         pinned = [item for name in inputs for item in self._pin(name)]
         if len(pinned) > INPUTS_LIMIT:
@@ -175,6 +186,12 @@ class StackClient:
         answer = json.loads(self._functions.invoke(self.outputs.cancel_function, payload) or b"{}")
         return answer if isinstance(answer, dict) else {}
 
+    def pause(self, batch_id: str, paused: bool) -> None:
+        """Have a batch paused, or go on. Raises BatchNotFound, NotPausable."""
+        pausing(self.get(batch_id), paused, 0.0)  # of the function, the refusal would be a failure
+        payload = json.dumps({"batch_id": batch_id, "paused": paused}).encode()
+        self._functions.invoke(self.outputs.pause_function, payload)
+
     def download(self, batch: Batch, folder: Path) -> Downloaded:
         """Copy a run's parts to `folder`/results and its manifest to `folder`/manifest.json, each file whole or not
         at all. Raises UserError where a file does not match the manifest.
@@ -198,16 +215,21 @@ class StackClient:
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             return Downloaded(folder, tuple(pool.map(fetch, keys)), manifest)
 
-    def _manifest(self, batch: Batch, folder: Path) -> Manifest | None:
-        path = folder / "manifest.json"
-        key = ids.run_prefix(batch.batch_id, batch.run) + "manifest.json"
+    def manifest(self, batch: Batch) -> Manifest | None:
+        """What a finished run says of itself; None where it has none. Raises Transient for one that cannot be read."""
+        key = _manifest_key(batch)
         try:
-            self._fetch(self.outputs.data_bucket, key, path, None)
-            return Manifest.model_validate_json(path.read_bytes())
+            return _parsed(self._objects.get(self.outputs.data_bucket, key), key)
         except Gone:
             return None
-        except ValidationError as error:
-            raise Transient(f"{path}: not a manifest that this version reads ({error.error_count()} faults)") from None
+
+    def _manifest(self, batch: Batch, folder: Path) -> Manifest | None:
+        path = folder / "manifest.json"
+        try:
+            self._fetch(self.outputs.data_bucket, _manifest_key(batch), path, None)
+        except Gone:
+            return None
+        return _parsed(path.read_bytes(), str(path))
 
     def _fetch(self, bucket: str, key: str, path: Path, sha256: str | None) -> None:
         part = path.with_name(path.name + ".partial")
@@ -223,6 +245,7 @@ class StackClient:
         if not name.startswith(submission.S3_SCHEME):
             return [self._upload(Path(name))]
         bucket, _, key = name.removeprefix(submission.S3_SCHEME).partition("/")
+        self.outputs.places.check(Input(bucket, key), "inputs")
         if key and not key.endswith("/"):
             return [self._head(bucket, key)]
         found = [self._head(bucket, item.key) for item in self._objects.list(bucket, key) if item.size]
@@ -254,6 +277,17 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputMissing(f"{path}: {error.strerror}") from None
+
+
+def _manifest_key(batch: Batch) -> str:
+    return ids.run_prefix(batch.batch_id, batch.run) + "manifest.json"
+
+
+def _parsed(manifest: bytes, where: str) -> Manifest:
+    try:
+        return Manifest.model_validate_json(manifest)
+    except ValidationError as error:
+        raise Transient(f"{where}: not a manifest that this version reads ({error.error_count()} faults)") from None
 
 
 def _sum(parts: Iterable[Progress]) -> Progress:

@@ -20,7 +20,15 @@ from batchmill.client import Snapshot
 from batchmill.domain.batch import Batch
 from batchmill.domain.shard import ShardState
 
-_STYLES = {"completed": "green", "failed": "red", "expired": "red", "cancelled": "yellow", "cancelling": "yellow"}
+_STYLES = {"completed": "green", "failed": "red", "expired": "red"}
+_STYLES |= dict.fromkeys(("cancelled", "cancelling", "paused"), "yellow")
+
+
+def standing(batch: Batch | None) -> str:
+    """A batch's status in a word for a person; `queued` while it has no record, `paused` where it is."""
+    if batch is None:
+        return "queued"
+    return "paused" if batch.paused else batch.status.value
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def batch_table(batches: Sequence[Batch]) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for batch in batches:
         created = datetime.fromtimestamp(batch.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        status = Text(batch.status.value, style=_STYLES.get(batch.status.value, ""))
+        status = Text(standing(batch), style=_STYLES.get(standing(batch), ""))
         counts = (batch.counts.total, batch.counts.completed, batch.counts.failed)
         table.add_row(batch.batch_id, status, created, batch.name, *(number(count) for count in counts))
     return table
@@ -124,14 +132,16 @@ def _fields(snapshot: Snapshot, rates: Rates) -> list[str]:
 
 def plain_line(snapshot: Snapshot, rates: Rates) -> str:
     """One line for a log: elapsed time, status, counts."""
-    return "  ".join([f"[{duration(rates.elapsed_s)}]", snapshot.status, *_fields(snapshot, rates)])
+    return "  ".join([f"[{duration(rates.elapsed_s)}]", standing(snapshot.batch), *_fields(snapshot, rates)])
 
 
-def live(snapshot: Snapshot, rates: Rates) -> RenderableType:
-    """The live display of a terminal: a line of state, a bar, a line of numbers."""
+def live(snapshot: Snapshot, rates: Rates, width: int) -> RenderableType:
+    """The live display of a terminal `width` characters wide: a line of state, a bar, the numbers, none cut in two."""
     head = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        head.add_column(no_wrap=True)
     head.add_row(
-        Text(snapshot.status, style=_STYLES.get(snapshot.status, "cyan")),
+        Text(standing(snapshot.batch), style=_STYLES.get(standing(snapshot.batch), "cyan")),
         Text(snapshot.batch_id, style="dim"),
         Text(duration(rates.elapsed_s)),
     )
@@ -139,14 +149,31 @@ def live(snapshot: Snapshot, rates: Rates) -> RenderableType:
     started = snapshot.batch is not None and snapshot.rows > 0
     bar = Table.grid()  # a row of its own: a bar alone does not end its line
     bar.add_row(ProgressBar(total=total, completed=snapshot.done, width=60, pulse=not started and not snapshot.final))
-    return Group(head, bar, Text("  ".join(_fields(snapshot, rates))))
+    lines = _packed(_fields(snapshot, rates), width)
+    return Group(head, bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+
+
+def _packed(fields: Sequence[str], width: int) -> list[str]:
+    """The fields in as few lines as fit, a field never over two of them."""
+    lines: list[str] = []
+    for field_ in fields:
+        if lines and len(lines[-1]) + 2 + len(field_) <= width:
+            lines[-1] += "  " + field_
+        else:
+            lines.append(field_)
+    return lines
+
+
+CODES_SHOWN = 5
+"""Error codes that a summary names, the most frequent first."""
 
 
 @dataclass(frozen=True)
 class Summary:
     """A batch's end. `seconds` from the submission; `folder` and `files` where results were copied to.
 
-    `errors` counts failed rows by code; `samples` are the first of them as (custom_id, code, message).
+    `errors` counts failed rows by code, the most frequent first; `samples` are the first of them as (custom_id, code,
+    message).
     """
 
     batch: Batch
@@ -180,7 +207,10 @@ def _problem(code: str, message: str, param: str | None, line: int | None) -> st
 
 
 def _error_lines(summary: Summary) -> list[str]:
-    lines = [f"  error     {number(count)} x {code}" for code, count in summary.errors.items()]
+    codes = list(summary.errors.items())
+    lines = [f"  error     {number(count)} x {code}" for code, count in codes[:CODES_SHOWN]]
+    if other := codes[CODES_SHOWN:]:
+        lines.append(f"  error     {number(sum(count for _, count in other))} of {len(other)} other codes")
     lines += [f"            {name}: {message} [{code}]" for name, code, message in summary.samples]
     more = sum(summary.errors.values()) - len(summary.samples)
     if summary.samples and more > 0:
@@ -229,6 +259,7 @@ def batch_data(batch: Batch) -> dict[str, object]:
     return {
         "batch_id": batch.batch_id,
         "status": batch.status.value,
+        "paused": batch.paused,
         "name": batch.name,
         "profile": batch.profile,
         "endpoint": batch.spec.get("endpoint", "/v1/chat/completions"),

@@ -31,29 +31,19 @@ class Settings:
     poll_seconds: int = 10
     intake_queue_url: str = ""
     cancel_function: str = ""
+    pause_function: str = ""
     api_key_secret_arn: str = ""
     callback_queue_url: str = ""
     callback_topic_arn: str = ""
     webhook_secret_arn: str = ""
+    readable_buckets: tuple[str, ...] = ()
     webhook_allow: frozenset[str] = frozenset()  # this machine's own addresses: the embedded stack alone sets it
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """From variables BATCHMILL_*. Raises SpecInvalid naming the variable that is missing or malformed."""
-
-        def text(name: str, default: str | None = None) -> str:
-            value = environment.get(f"BATCHMILL_{name}", default)
-            if value is None:
-                raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not set")
-            return value
-
-        def number(name: str, default: float) -> float:
-            value = text(name, str(default))
-            try:
-                return float(value)
-            except ValueError:
-                raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not a number: {value!r}") from None
-
+        told = _Variables(environment)
+        text, number = told.text, told.number
         return cls(
             table=text("TABLE"),
             data_bucket=text("DATA_BUCKET"),
@@ -72,12 +62,32 @@ class Settings:
             poll_seconds=int(number("POLL_SECONDS", cls.poll_seconds)),
             intake_queue_url=text("INTAKE_QUEUE_URL", ""),
             cancel_function=text("CANCEL_FUNCTION", ""),
+            pause_function=text("PAUSE_FUNCTION", ""),
             api_key_secret_arn=text("API_KEY_SECRET_ARN", ""),
             callback_queue_url=text("CALLBACK_QUEUE_URL", ""),
             callback_topic_arn=text("CALLBACK_TOPIC_ARN", ""),
             webhook_secret_arn=text("WEBHOOK_SECRET_ARN", ""),
+            readable_buckets=tuple(filter(None, text("READABLE_BUCKETS", "").split(","))),
             webhook_allow=frozenset(text("WEBHOOK_ALLOW", "").split()),
         )
+
+
+@dataclass(frozen=True)
+class _Variables:
+    environment: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.environment.get(f"BATCHMILL_{name}", default)
+        if value is None:
+            raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not set")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        value = self.text(name, str(default))
+        try:
+            return float(value)
+        except ValueError:
+            raise SpecInvalid(f"the environment variable BATCHMILL_{name} is not a number: {value!r}") from None
 
 
 def _command(text: str) -> tuple[str, ...]:

@@ -165,5 +165,5 @@ def test_the_nested_stacks_service_runs_a_worker(stack: Stack, deployment: Deplo
 def test_what_has_no_effect_is_listed(deployment: Deployment) -> None:
     notes = "\n".join(deployment.notes)
 
-    assert "AWS::CloudWatch::Alarm (1): no metric is kept here" in notes
-    assert "AWS::IAM::Role" in notes
+    assert "no metric is kept here: CloudWatch::Alarm (1)" in notes
+    assert "IAM::Role" in notes

@@ -71,6 +71,18 @@ FUNCTION = {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "a.b"
         ),
         (
             {
+                "R": {
+                    "Type": "AWS::Events::Rule",
+                    "Properties": {
+                        "EventPattern": {"source": ["x"]},
+                        "Targets": [{"Id": "b", "Arn": "arn:aws:codebuild:us-east-1:123456789012:project/p"}],
+                    },
+                },
+            },
+            None,
+        ),
+        (
+            {
                 "Q": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 1}},
                 "F": FUNCTION,
                 "M": {

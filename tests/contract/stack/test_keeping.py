@@ -23,10 +23,11 @@ from batchmill.local.account import ACCOUNT, REGION
 from batchmill.local.keeping.durability import memory_only
 from batchmill.local.keeping.folder import DataFolder
 from batchmill.local.keeping.keeper import Keeper
+from batchmill.local.keeping.secrets import FILE, kept_secrets
 from batchmill.local.router import Router
 from contract.stack.stack_support import error_code
 
-VERSIONED, PLAIN, QUEUE, TABLE = "versioned", "plain", "accepted", "records"
+VERSIONED, PLAIN, QUEUE, TABLE, SECRET = "versioned", "plain", "accepted", "records", "key"
 KEYS = ["a", "a/b", "../up", "ключ ☂ %2F +"]
 
 
@@ -54,6 +55,8 @@ class Life:
         self.queue = self.sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
         events.put_rule(Name="drops", EventPattern=json.dumps({"source": ["aws.s3"]}))
         events.put_targets(Rule="drops", Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}"}])
+        self.secrets = _client(router, "secretsmanager")
+        self.secrets.create_secret(Name=SECRET, SecretString=kept_secrets(folder).get(SECRET, "generated"))
         keeper = Keeper(folder, [QUEUE])
         self.came_back = keeper.load()
         router.keep(keeper)
@@ -75,6 +78,10 @@ class Life:
         """Every item of the table."""
         items: list[Any] = self.dynamodb.scan(TableName=TABLE)["Items"]
         return sorted(items, key=str)
+
+    def secret(self) -> str:
+        """What the secret holds."""
+        return str(self.secrets.get_secret_value(SecretId=SECRET)["SecretString"])
 
     def bodies(self) -> list[str]:
         """The queue's messages, which then are hidden for a while."""
@@ -213,6 +220,15 @@ def test_a_drop_that_nobody_took_is_in_the_queue_again_with_its_version(router: 
         assert (event["detail-type"], event["detail"]["object"]["version-id"]) == ("Object Created", version)
 
 
+def test_a_secret_is_the_same_in_the_next_life_and_so_is_one_that_was_changed(router: Router, tmp_path: Path) -> None:
+    with life(router, tmp_path) as one:
+        assert kept_secrets(one.folder) == {SECRET: one.secret()} == {SECRET: "generated"}
+        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+        one.secrets.put_secret_value(SecretId=SECRET, SecretString="changed ☂")
+    with life(router, tmp_path) as one:
+        assert one.secret() == "changed ☂"
+
+
 def test_an_event_whose_write_was_kept_is_published_by_the_next_life(
     router: Router, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -236,6 +252,7 @@ def test_a_write_that_cannot_be_kept_is_refused(router: Router, tmp_path: Path) 
             lambda: one.s3.delete_object(Bucket=PLAIN, Key="kept"),
             lambda: one.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "p"}, "sk": {"S": "late"}}),
             lambda: one.sqs.send_message(QueueUrl=one.queue, MessageBody="late"),
+            lambda: one.secrets.put_secret_value(SecretId=SECRET, SecretString="late"),
         ]
         for write in writes:
             with pytest.raises(ClientError) as refused:

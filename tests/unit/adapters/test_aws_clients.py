@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchmill.adapters.aws_clients import dynamodb_client, s3_client, sqs_client, stepfunctions_client
+from batchmill.adapters.aws_clients import dynamodb_client, ecs_client, s3_client, sqs_client, stepfunctions_client
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,14 @@ def test_every_client_is_patient_for_a_long_poll_and_retries_as_standard() -> No
         assert config.read_timeout > 20
         assert config.retries == {"mode": "standard", "total_max_attempts": 5}
         assert client.meta.region_name == "eu-west-1"
+
+
+def test_ecs_which_nobody_must_wait_for_gives_up_soon() -> None:
+    config: Any = ecs_client().meta.config
+    attempts = config.retries["total_max_attempts"]
+    a_look_and_a_change = 2 * attempts * (config.connect_timeout + config.read_timeout)
+    assert a_look_and_a_change < 30  # half of what dispatch may take
+    assert config.user_agent_extra == "batchmill"
 
 
 def test_s3_presigns_by_sigv4() -> None:

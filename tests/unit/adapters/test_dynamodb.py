@@ -68,11 +68,11 @@ def test_a_batch_that_is_not_final_stands_in_the_open_index_of_batches_alone() -
 
 def test_items_of_an_older_version_take_defaults_and_of_a_newer_one_are_readable() -> None:
     item = records.shard_item(SHARD)
-    for name in ("route_index", "progress", "seen_at", "holder"):
+    for name in ("route_index", "progress", "seen_at", "holder", "parked"):
         del item[name]
     assert records.to_shard({**item, "reserved_usd": {"N": "1.5"}}) == SHARD
     batch = records.batch_item(BATCH)
-    del batch["counts"], batch["times"], batch["closings"]
+    del batch["counts"], batch["times"], batch["closings"], batch["paused"]
     assert records.to_batch({**batch, "tenant": {"M": {"id": {"S": "x"}}}}) == BATCH
 
 

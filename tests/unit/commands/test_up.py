@@ -12,7 +12,7 @@ OUTPUTS = {
     "OpenAiBaseUrl": "http://127.0.0.1:3/v1",
 }
 RUNNING = Running(
-    Deployment("batchmill", "id", {}, OUTPUTS, {}, ["AWS::IAM::Role (13): no permission is checked here"]),
+    Deployment("batchmill", "id", {}, OUTPUTS, {}, ["no permission is checked here: IAM::Role (13)"]),
     "http://127.0.0.1:1",
     "http://127.0.0.1:2/v1",
     "m",
@@ -45,6 +45,6 @@ def test_a_person_is_told_what_to_export_how_the_clock_runs_and_what_is_not_simu
         "30 times",
         "OPENAI_API_KEY=key",
         "http://127.0.0.1:3/v1/batches",
-        "AWS::IAM::Role (13)",
+        "IAM::Role (13)",
     ):
         assert part in text

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchmill.domain.batch import FINAL, TRANSITIONS, Batch, BatchStatus, Problem, moved, with_problem
+from batchmill.domain.batch import (
+    FINAL,
+    PAUSABLE,
+    TRANSITIONS,
+    Batch,
+    BatchStatus,
+    Problem,
+    moved,
+    pausing,
+    with_problem,
+)
+from batchmill.domain.errors import NotPausable
 
 
 def batch(status: BatchStatus) -> Batch:
@@ -44,3 +55,30 @@ def test_a_problem_is_noted_once() -> None:
     once = with_problem(batch(BatchStatus.VALIDATING), problem)
     assert with_problem(once, problem) is once
     assert once.problems == (problem,)
+
+
+@pytest.mark.parametrize("status", sorted(PAUSABLE))
+def test_a_batch_that_is_not_ending_is_paused_and_resumed_and_keeps_its_status(status: BatchStatus) -> None:
+    held = pausing(batch(status), True, 3.0)
+    assert (held.paused, held.status, held.times) == (True, status, {"paused": 3.0})
+    assert pausing(held, True, 4.0) is held
+    going = pausing(held, False, 5.0)
+    assert (going.paused, going.status, going.times) == (False, status, {"paused": 3.0, "resumed": 5.0})
+    assert pausing(going, False, 6.0) is going
+
+
+@pytest.mark.parametrize(("paused", "verb"), [(True, "pause"), (False, "resume")])
+@pytest.mark.parametrize("status", sorted(set(BatchStatus) - PAUSABLE))
+def test_a_batch_that_is_ending_or_final_is_neither_paused_nor_resumed(
+    status: BatchStatus, paused: bool, verb: str
+) -> None:
+    with pytest.raises(NotPausable, match=f"cannot {verb} a batch with status '{status}'"):
+        pausing(batch(status), paused, 3.0)
+
+
+def test_a_paused_batch_stays_so_when_its_shards_are_planned_and_no_longer_when_it_ends() -> None:
+    held = pausing(batch(BatchStatus.VALIDATING), True, 1.0)
+    planned = moved(held, BatchStatus.IN_PROGRESS, 2.0)
+    assert planned.paused
+    assert not moved(planned, BatchStatus.CANCELLING, 3.0).paused
+    assert not moved(planned, BatchStatus.FINALIZING, 3.0).paused

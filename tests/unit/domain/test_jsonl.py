@@ -30,6 +30,8 @@ def only(row: list[Row]) -> Row:
         (b"3", "invalid_row", "a JSON int"),
         (b'{"a": "\xff"}', "invalid_utf8", "byte 8 of the line"),
         (b'{"a": NaN}', "invalid_json", "a number JSON does not have"),
+        (b'{"a": 1e999}', "invalid_json", "a number JSON does not have"),
+        (b'{"a": [-1e400]}', "invalid_json", "a number JSON does not have"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json", "not JSON"),
     ],
 )

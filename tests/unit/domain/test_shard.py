@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from batchmill.domain.errors import Evicted, StaleDispatch
@@ -15,8 +17,10 @@ from batchmill.domain.shard import (
     dispatched,
     failed,
     given_back,
+    held_back,
     lease_is_dead,
     observed,
+    parked,
     renewed,
     rerouted,
     sent,
@@ -35,7 +39,7 @@ def waiting() -> Shard:
 
 
 def running() -> Shard:
-    return claimed(sent(waiting(), 1, 2.0), 1, "worker-1", 3.0)
+    return claimed(sent(waiting(), waiting(), 2.0), 1, "worker-1", 3.0)
 
 
 def test_a_dispatch_stores_its_token_before_anything_is_sent() -> None:
@@ -45,7 +49,7 @@ def test_a_dispatch_stores_its_token_before_anything_is_sent() -> None:
 
 def test_a_claim_before_the_dispatch_has_noted_that_it_sent_stands() -> None:
     shard = claimed(waiting(), 1, "worker-1", 2.0)
-    assert sent(shard, 1, 3.0) is shard
+    assert sent(shard, waiting(), 3.0) is shard
 
 
 def test_a_message_of_an_earlier_dispatch_claims_nothing() -> None:
@@ -91,7 +95,7 @@ def test_a_slow_call_of_dispatch_does_not_replace_a_later_ones_token() -> None:
 
 def test_a_dispatch_of_the_past_does_not_note_that_it_sent() -> None:
     again = dispatched(waiting(), "token-2", PLACE, 100.0, 4.0)
-    assert sent(again, 1, 5.0) is again
+    assert sent(again, waiting(), 5.0) is again
 
 
 def test_a_failed_attempt_is_counted_and_given_back() -> None:
@@ -138,3 +142,42 @@ def test_a_lease_is_judged_by_sweeps_clock_alone(skew: float) -> None:
 
 def test_a_shard_that_nobody_holds_has_no_lease_to_die() -> None:
     assert not lease_is_dead(observed(waiting(), 0.0), 1.0, 1e9)
+
+
+def test_a_parked_shard_waits_for_nobody_until_it_is_sent_again() -> None:
+    shard = parked(running(), 1, 4.0)
+    assert (shard.state, shard.parked, shard.holder, shard.token) == (ShardState.WAITING, True, "", "token-1")
+    with pytest.raises(Evicted):
+        renewed(shard, 1, Progress(), 5.0)
+    with pytest.raises(Evicted):
+        parked(shard, 1, 5.0)
+    again = sent(shard, shard, 6.0)
+    assert (again.state, again.parked, again.dispatch) == (ShardState.SENT, False, 1)
+
+
+def test_a_dispatch_that_is_held_back_is_parked_unless_the_shard_has_moved_on() -> None:
+    shard = held_back(waiting(), 1, 2.0)
+    assert (shard.state, shard.parked) == (ShardState.WAITING, True)
+    assert held_back(running(), 1, 4.0) == running()
+    again = dispatched(shard, "token-2", PLACE, 100.0, 4.0)
+    assert held_back(again, 1, 5.0) is again
+
+
+def test_a_message_is_not_noted_as_sent_once_its_claim_has_been_parked_again() -> None:
+    before = held_back(waiting(), 1, 2.0)
+    shard = parked(claimed(before, 1, "worker-1", 3.0), 1, 4.0)
+    assert sent(shard, before, 5.0) is shard
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda shard: dispatched(shard, "token-2", PLACE, 100.0, 5.0),
+        lambda shard: sent(shard, shard, 5.0),
+        lambda shard: claimed(shard, 1, "worker-1", 5.0),
+        lambda shard: rerouted(shard, 5.0),
+        lambda shard: committed(shard, 1, 5.0),
+    ],
+)
+def test_whoever_moves_a_parked_shard_unparks_it(move: Callable[[Shard], Shard]) -> None:
+    assert not move(held_back(waiting(), 1, 2.0)).parked

@@ -16,7 +16,7 @@ from batchmill import bootstrap
 from batchmill.domain.errors import Transient
 
 EVENTS = Path(__file__).parents[3] / "events"
-PAYLOAD_STEPS = ["plan", "admit", "dispatch", "close", "land", "complete", "cancel"]
+PAYLOAD_STEPS = ["plan", "admit", "dispatch", "close", "land", "complete", "cancel", "pause"]
 MESSAGE_STEPS = ["intake", "resume"]
 
 

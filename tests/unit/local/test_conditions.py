@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchmill.local.conditions import evaluate
+from batchmill.local.conditions import check_rules, evaluate
 from batchmill.local.intrinsics import Scope, TemplateError
 
 SCOPE = Scope({"Size": "big", "On": "true", "Count": "3"})
@@ -43,3 +43,20 @@ def test_a_condition_is_true_where_cloudformation_says_so(expression: Any, expec
 def test_a_condition_that_cannot_be_settled_is_named(conditions: Any, words: str) -> None:
     with pytest.raises(TemplateError, match=words):
         evaluate(conditions, SCOPE)
+
+
+def rule(assertion: Any, condition: Any = None) -> dict[str, Any]:
+    """One rule, with its assertion in words."""
+    when = {} if condition is None else {"RuleCondition": condition}
+    return {"Sizes": {**when, "Assertions": [{"Assert": assertion, "AssertDescription": "be big or be gone"}]}}
+
+
+@pytest.mark.parametrize("rules", [rule(BIG), rule(BIG, BIG), rule(SMALL, SMALL), {}])
+def test_parameters_that_go_together_are_taken(rules: Any) -> None:
+    check_rules(rules, SCOPE)
+
+
+@pytest.mark.parametrize("rules", [rule(SMALL), rule(SMALL, BIG)])
+def test_parameters_that_do_not_go_together_are_refused_in_the_rules_words(rules: Any) -> None:
+    with pytest.raises(TemplateError, match="parameters are refused: be big or be gone"):
+        check_rules(rules, SCOPE)

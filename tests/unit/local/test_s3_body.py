@@ -97,6 +97,7 @@ def test_a_presigned_url_is_refused_once_its_time_is_over(query: str, status: in
         ("/bucket", ("bucket", "")),
         ("/", ("", "")),
         ("/bucket/a//b", ("bucket", "a//b")),
+        ("http://127.0.0.1:4566/bucket/a%20b?x=1", ("bucket", "a b")),
     ],
 )
 def test_the_path_names_bucket_and_key(uri: str, path: tuple[str, str]) -> None:

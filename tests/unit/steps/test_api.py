@@ -12,8 +12,8 @@ from batchmill.domain.batch import Batch, BatchStatus, Counts, Problem, moved
 from batchmill.domain.errors import Transient
 from batchmill.domain.shard import Progress, Shard, ShardKey
 from batchmill.domain.span import Span
-from support.front import BODY, URI, cancelled, created, deliver, error, got, listed, new_world, post
-from support.world import DATA, INPUT, INTAKE, World, jsonl
+from support.front import BODY, URI, cancelled, changed, created, deliver, error, got, listed, new_world, post
+from support.world import DATA, INPUT, INTAKE, OTHER, World, jsonl
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_the_message_alone_makes_the_same_batch_where_the_call_died_after_it(wor
 def test_the_answer_is_openais_batch_with_ours_beside_it(world: World) -> None:
     batch = created(world, {**BODY, "metadata": {"team": "a"}, "name": "mine"})
     parsed = OpenAiBatch.model_validate(batch)
-    assert set(batch) == set(OpenAiBatch.model_fields) | {"name", "inputs", "results", "manifest"}
+    assert set(batch) == set(OpenAiBatch.model_fields) | {"name", "inputs", "results", "manifest", "paused"}
     assert (parsed.object, parsed.status, parsed.endpoint) == ("batch", "validating", "/v1/embeddings")
     assert (parsed.input_file_id, parsed.completion_window, parsed.model) == (URI, "24h", "m")
     assert (parsed.metadata, batch["name"], batch["inputs"]) == ({"team": "a"}, "mine", [URI])
@@ -108,6 +108,12 @@ def test_several_inputs_are_one_batch(world: World) -> None:
     assert [item.uri for item in world.batches.get(batch["id"]).inputs] == batch["inputs"]
 
 
+def test_an_input_in_a_bucket_that_the_deployment_names_is_read_there(world: World) -> None:
+    world.objects.put(OTHER, "theirs.jsonl", jsonl(2))
+    batch = created(world, {**BODY, "input_file_id": f"s3://{OTHER}/theirs.jsonl"})
+    assert world.batches.get(batch["id"]).inputs[0].bucket == OTHER
+
+
 def test_without_a_key_every_call_is_a_batch(world: World) -> None:
     assert created(world, request_id="a")["id"] != created(world, request_id="b")["id"]
 
@@ -146,6 +152,37 @@ def test_a_final_batch_cannot_be_cancelled(world: World) -> None:
     answer = cancelled(world, batch_id)
     assert (answer.status, answer.headers["x-should-retry"]) == (409, "false")
     assert error(answer)["message"] == "cannot cancel a batch with status 'failed'"
+    assert world.functions.begun == []
+
+
+def test_a_pause_shows_at_once_and_leaves_the_status_as_openai_has_it(world: World) -> None:
+    batch_id = created(world)["id"]
+    for _ in range(2):
+        answer = changed(world, batch_id, "pause")
+        shown = json.loads(answer.body)
+        assert (answer.status, shown["status"], shown["paused"]) == (200, "validating", True)
+        OpenAiBatch.model_validate(shown)
+    assert json.loads(listed(world).body)["data"][0]["paused"]
+    assert world.functions.begun == []
+
+
+def test_a_resume_shows_at_once_and_what_is_parked_is_the_pause_functions(world: World) -> None:
+    batch_id = created(world)["id"]
+    changed(world, batch_id, "pause")
+    for _ in range(2):
+        answer = changed(world, batch_id, "resume")
+        assert (answer.status, json.loads(answer.body)["paused"]) == (200, False)
+    assert world.functions.begun == [("pause", {"batch_id": batch_id})] * 2
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_final_batch_is_neither_paused_nor_resumed(world: World, verb: str) -> None:
+    batch_id = created(world)["id"]
+    world.batches.change(batch_id, lambda batch: moved(batch, BatchStatus.FAILED, 1.0))
+    answer = changed(world, batch_id, verb)
+    assert (answer.status, answer.headers["x-should-retry"]) == (409, "false")
+    told = error(answer)
+    assert (told["code"], told["message"]) == ("batch_not_pausable", f"cannot {verb} a batch with status 'failed'")
     assert world.functions.begun == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from batchmill.domain.errors import Transient
 from support.calls import event
-from support.front import BODY, NOBODY, URI, cancelled, error, got, listed, new_world, post, untouched
+from support.front import BODY, NOBODY, URI, changed, error, got, listed, new_world, post, untouched
 from support.world import DATA, World
 
 
@@ -38,6 +38,8 @@ def test_a_key_of_no_use_is_refused(world: World, key: str) -> None:
         ({"shard_rows": 0}, "shard_rows"),
         ({"pool": "nobody's"}, "pool"),
         ({"model": "another"}, "model"),
+        ({"params": {"model": "another"}}, "params"),
+        ({"params": {"stream": True}}, "params"),
         ({"input": "{{ text"}, "input"),
         ({"webhook_url": "http://127.0.0.1/hook"}, "webhook_url"),
         ({"input_file_id": None}, "input_file_id"),
@@ -60,6 +62,10 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(world: World, change: dict
     assert untouched(world)
 
 
+def test_a_stream_is_told_by_a_code_of_its_own(world: World) -> None:
+    assert error(post(world, {**BODY, "params": {"stream": True}}))["code"] == "streaming_unsupported"
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"params": {"x": NaN}}', b'{"params": {"x": 1e999}}', b"[" * 100_000]
 )
@@ -80,9 +86,10 @@ def test_a_body_that_a_record_could_not_hold_is_too_large(world: World) -> None:
     assert untouched(world)
 
 
-@pytest.mark.parametrize("batch_id", [NOBODY, "xyz", "batch_" + "G" * 24, "../" + NOBODY, "x" * 5000])
+@pytest.mark.parametrize("batch_id", [NOBODY, "xyz", "é", "batch_" + "G" * 24, "../" + NOBODY, "x" * 5000])
 def test_an_unknown_or_malformed_id_is_not_found(world: World, batch_id: str) -> None:
-    for answer in (got(world, batch_id), cancelled(world, batch_id)):
+    asked = [changed(world, batch_id, verb) for verb in ("cancel", "pause", "resume")]
+    for answer in (got(world, batch_id), *asked):
         assert (answer.status, error(answer)["code"]) == (404, "batch_not_found")
     assert world.functions.begun == []
 
@@ -124,15 +131,15 @@ def test_what_nobody_thought_of_is_500_without_a_word_of_it(world: World, caplog
     assert caplog.records[0].exc_info is not None
 
 
-class RouterNotFound(Exception):
-    status_code = 404
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("PUT", "/batches", "GET, POST"), ("DELETE", f"/batches/{NOBODY}", "GET"), ("GET", "/batches/x/cancel", "POST")],
+)
+def test_a_wrong_method_is_told_the_right_ones(world: World, method: str, path: str, allowed: str) -> None:
+    answer = world.api(event(method, path))
+    assert (answer.status, answer.headers["allow"], error(answer)["code"]) == (405, allowed, "method_not_allowed")
 
 
-def test_a_wrong_method_is_told_the_right_ones(world: World) -> None:
-    answer = world.api.failed(event("PUT", "/batches"), RouterNotFound())
-    assert (answer.status, answer.headers["allow"], error(answer)["code"]) == (405, "GET, POST", "method_not_allowed")
-
-
-def test_an_id_that_the_router_does_not_take_is_not_found(world: World) -> None:
-    answer = world.api.failed(event("GET", "/batches/é"), RouterNotFound())
+def test_a_path_that_is_not_there_is_not_found(world: World) -> None:
+    answer = world.api(event("POST", f"/batches/{NOBODY}/delete"))
     assert (answer.status, error(answer)["code"]) == (404, "not_found")

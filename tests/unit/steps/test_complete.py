@@ -9,7 +9,7 @@ from batchmill.contracts.workflow import CloseInput, LandInput, RunInput
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import EmptyInput, PartsMissing, Transient
 from support.shards import Running
-from support.world import DATA, World
+from support.world import DATA, World, jsonl
 
 
 def finished(rows: int = 6) -> Running:
@@ -40,6 +40,19 @@ def test_the_manifest_names_every_file_with_its_hash_and_every_input_with_its_ve
     for file in told.files:
         body = running.world.objects.get(DATA, file.key)
         assert (file.sha256, file.bytes) == (hashlib.sha256(body).hexdigest(), len(body))
+
+
+def test_the_manifest_counts_the_rows_that_failed_by_code_the_most_frequent_first() -> None:
+    world = World()
+    batch_id = world.drop(jsonl(2) + b'{"text": 1\n[]\n' + jsonl(1) + b"{\n")
+    world.open(batch_id)
+    world.close(CloseInput(batch_id=batch_id, run=0))
+    for item in world.documents(batch_id).shards():
+        world.land(LandInput(batch_id=batch_id, run=0, shard=item))
+    world.complete(RunInput(batch_id=batch_id, run=0))
+    told = Manifest.model_validate_json(world.objects.get(DATA, f"batches/{batch_id}/manifest.json"))
+    assert list(told.error_codes.items()) == [("batch_failed", 3), ("invalid_json", 2), ("invalid_row", 1)]
+    assert sum(sum(file.error_codes.values()) for file in told.files) == told.errors == 6
 
 
 def test_complete_again_changes_nothing() -> None:

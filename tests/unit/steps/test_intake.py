@@ -9,13 +9,15 @@ import pytest
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus
 from batchmill.domain.errors import Transient
-from support.world import DATA, INPUT, PROFILE, World, execution_ended, jsonl, object_created
+from support.world import DATA, INPUT, OTHER, PROFILE, World, execution_ended, jsonl, object_created
 
 
-def submit(world: World, spec: dict[str, object], key: str = "rows.jsonl", submission: str = "s1") -> Batch:
+def submit(
+    world: World, spec: dict[str, object], key: str = "rows.jsonl", submission: str = "s1", bucket: str = DATA
+) -> Batch:
     """Send a submission of one uploaded file; the batch it became."""
-    world.objects.put(DATA, f"uploads/{key}", jsonl(3))
-    detail = {"submission_id": submission, "inputs": [{"bucket": DATA, "key": f"uploads/{key}"}], "spec": spec}
+    world.objects.put(bucket, f"uploads/{key}", jsonl(3))
+    detail = {"submission_id": submission, "inputs": [{"bucket": bucket, "key": f"uploads/{key}"}], "spec": spec}
     world.intake(json.dumps({"source": "batchmill", "detail-type": "Batch Submitted", "detail": detail}))
     return world.batches.get(ids.batch_id(ids.digest("submit", submission)))
 
@@ -49,7 +51,7 @@ def test_on_an_unversioned_bucket_the_sequencer_tells_two_writes_of_the_same_byt
     world.objects.put(DATA, "profiles/embed.yaml", PROFILE)
     for sequencer in ("0A", "0B"):
         detail = {
-            "bucket": {"name": "plain"},
+            "bucket": {"name": INPUT},
             "object": {"key": "embed/x.jsonl", "etag": "e", "size": 1, "sequencer": sequencer},
         }
         world.intake(json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail}))
@@ -114,6 +116,10 @@ def test_a_batch_file_may_build_on_a_profile() -> None:
         (b"spec: {}\n", "inputs: Field required"),
         (b"inputs: []\n", "inputs: "),
         (b"inputs: ['s3://x']\n", "not an s3://bucket/key"),
+        (
+            b"inputs: [a, 's3://elsewhere/b']\nspec: {endpoint: /v1/embeddings, input: x}\n",
+            "inputs: 's3://elsewhere/b' lies under none of s3://input/, s3://data/uploads/, s3://other/: copy it there",
+        ),
         (b"profile: none\ninputs: [a]\n", "there is no profiles/none.yaml"),
         (b"inputs: [a]\nspecs: {}\n", "specs: no such field"),
     ],
@@ -263,8 +269,19 @@ def test_a_webhook_that_may_not_be_called_fails_the_submission_without_telling_i
     assert batch.spec == {}
 
 
+def test_a_submission_of_what_may_not_be_read_fails_and_says_what_may() -> None:
+    world = World()
+    spec: dict[str, object] = {"endpoint": "/v1/embeddings", "input": "{{ text }}"}
+    taken = submit(world, spec, bucket=OTHER)
+    refused = submit(world, spec, submission="s2", bucket="elsewhere")
+    assert (taken.status, refused.status) == (BatchStatus.VALIDATING, BatchStatus.FAILED)
+    assert "ReadableBuckets" in refused.problems[0].message
+    assert list(world.workflow.executions) == [taken.batch_id]
+
+
 def test_a_receiver_on_this_machine_is_taken_where_the_allow_list_says_so() -> None:
     world = World()
-    world.intake = replace(world.intake, webhook_allow=frozenset({"127.0.0.1"}))
+    allowing = replace(world.intake.accepting, webhook_allow=frozenset({"127.0.0.1"}))
+    world.intake = replace(world.intake, accepting=allowing)
     spec: dict[str, object] = {"input": "{{ text }}", "webhook_url": "http://127.0.0.1:8080/"}
     assert submit(world, {**spec, "endpoint": "/v1/embeddings"}).status is BatchStatus.VALIDATING

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from batchmill.contracts.workflow import CancelInput, CloseInput, RunInput
+from batchmill.contracts.workflow import CancelInput, CloseInput, PauseInput, RunInput
 from batchmill.domain import ids
+from batchmill.domain.batch import pausing
 from batchmill.domain.errors import Transient
-from batchmill.domain.shard import Progress, ShardState, renewed, rerouted
+from batchmill.domain.shard import Progress, ShardState, given_back, renewed, rerouted
 from batchmill.steps.sweep import OVERDUE_SECONDS
 from support.shards import Running
-from support.world import DATA, LEASE
+from support.world import DATA, LEASE, QUEUE
 
 DEAD = LEASE * 3 + 1
 
@@ -55,6 +56,48 @@ def test_a_shard_that_waits_in_the_queue_is_never_rerouted() -> None:
         running.world.clock.move(300)
         assert running.world.sweep().rerouted == 0
     assert running.shard().state is ShardState.SENT
+
+
+def woken_by_sweep(running: Running) -> bool:
+    """Whether a sweep wakes the pool, which something has put to sleep since the shard was sent."""
+    running.world.capacity.desired["pools", "default"] = 0
+    running.world.sweep()
+    return running.world.capacity.desired["pools", "default"] == 1
+
+
+def test_a_pool_whose_wake_came_to_nothing_is_woken_again_while_a_shard_waits() -> None:
+    running = Running()
+    running.dispatch()
+    assert woken_by_sweep(running)
+
+
+def test_a_shard_that_a_stopping_worker_gave_back_wakes_the_pool() -> None:
+    running = Running()
+    running.dispatch()
+    running.claim()
+    running.world.batches.update_shard(running.key(), lambda old: given_back(old, 1, 0.0))
+    assert woken_by_sweep(running)
+
+
+def test_a_shard_that_somebody_works_at_wakes_nobody() -> None:
+    running = Running()
+    running.dispatch()
+    running.claim()
+    assert not woken_by_sweep(running)
+
+
+def test_a_batch_that_is_paused_wakes_nobody() -> None:
+    running = Running()
+    running.dispatch()
+    running.world.pause(PauseInput(batch_id=running.batch_id, paused=True))
+    assert not woken_by_sweep(running)
+
+
+def test_a_shard_of_a_pool_that_is_no_longer_deployed_wakes_nobody_and_is_no_trouble() -> None:
+    running = Running()
+    running.dispatch()
+    running.world.pools.clear()
+    assert not woken_by_sweep(running)
 
 
 def test_a_shard_past_the_deadline_is_ended() -> None:
@@ -149,3 +192,32 @@ def test_a_worker_that_renewed_between_the_look_and_the_reroute_keeps_its_shard(
     running.world.batches.between = renew
     assert running.world.sweep().rerouted == 0
     assert running.world.workflow.answers == {}
+
+
+def test_a_parked_shard_stays_parked_however_long_its_batch_is_paused_and_does_not_count_as_old() -> None:
+    running = Running()
+    running.pause()
+    running.dispatch()
+    for _ in range(5):
+        running.world.clock.move(600)
+        swept = running.world.sweep()
+        assert (swept.open, swept.released, swept.rerouted, swept.ended, swept.oldest_seconds) == (1, 0, 0, 0, 0)
+    assert (running.shard().parked, running.world.queue.depth(QUEUE)) == (True, 0)
+
+
+def test_a_parked_shard_that_a_resume_missed_is_sent_once() -> None:
+    running = Running()
+    running.pause()
+    running.dispatch()
+    running.world.batches.change(running.batch_id, lambda old: pausing(old, False, 5.0))
+    assert [running.world.sweep().released for _ in range(3)] == [1, 0, 0]
+    assert (running.shard().state, running.world.queue.depth(QUEUE)) == (ShardState.SENT, 1)
+
+
+def test_a_paused_batch_ends_at_its_deadline_all_the_same() -> None:
+    running = Running()
+    running.pause()
+    running.dispatch()
+    running.world.clock.move(3600)
+    assert running.world.sweep().ended == 1
+    assert running.world.workflow.answers["token-1"].error == "DeadlineExceeded"

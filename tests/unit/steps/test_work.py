@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -15,7 +14,7 @@ from batchmill.steps.work import Work
 from fakes.clock import FakeClock
 from fakes.engine import ScriptedEngine
 from support.shards import Running
-from support.workers import take, until, worker
+from support.workers import interrupted, take, until, worker
 from support.world import DATA, QUEUE
 
 
@@ -68,26 +67,6 @@ async def test_a_message_of_no_known_form_is_left_to_a_worker_that_knows_it() ->
     assert running.world.queue.depth(QUEUE) == 1
 
 
-async def _stopped(running: Running, engine: ScriptedEngine, stop: Callable[[Work], Awaitable[None]]) -> Work:
-    """Run one shard until every row but one has its answer and is not yet saved, then `stop` it."""
-    engine.gate = asyncio.Event()
-    engine.gate.set()
-    last = "t0"
-
-    def script(text: str, before: int) -> Reply | None:
-        return Reply(503, b"", 1) if text == last and engine.gate is not None else None
-
-    engine.script = script
-    work = worker(running, engine)
-    work.tools.window._clock = FakeClock(auto=False)
-    task = asyncio.create_task(work.take(take(running)))
-    rows = len(running.outcomes())
-    await until(lambda: sum(engine.answered.values()) >= rows)
-    await stop(work)
-    await asyncio.wait_for(task, 10)
-    return work
-
-
 async def test_a_stop_saves_what_is_finished_and_gives_the_rest_back_at_once() -> None:
     running, engine = Running(), ScriptedEngine()
     running.dispatch()
@@ -95,7 +74,7 @@ async def test_a_stop_saves_what_is_finished_and_gives_the_rest_back_at_once() -
     async def stop(work: Work) -> None:
         work.stop.set()
 
-    await _stopped(running, engine, stop)
+    await interrupted(running, engine, stop)
     assert running.shard().state is ShardState.WAITING
     engine.gate = None
     second = ScriptedEngine()
@@ -112,7 +91,7 @@ async def test_an_evicted_attempt_saves_what_it_has_and_leaves_the_message_alone
     async def evict(_: Work) -> None:
         running.claim()
 
-    await _stopped(running, engine, evict)
+    await interrupted(running, engine, evict)
     assert running.shard().attempt == 2
     assert running.world.queue.depth(QUEUE) == 1
     assert any("/shards/" in key for key in running.world.objects.keys(DATA))
@@ -126,7 +105,7 @@ async def test_a_cancelled_batch_makes_its_workers_save_and_stop_without_a_commi
     async def cancel(_: Work) -> None:
         running.world.cancel(CancelInput(batch_id=running.batch_id))
 
-    await _stopped(running, engine, cancel)
+    await interrupted(running, engine, cancel)
     assert running.world.parts_written == []
     assert any("/shards/" in key for key in running.world.objects.keys(DATA))
     assert running.world.queue.depth(QUEUE) == 0

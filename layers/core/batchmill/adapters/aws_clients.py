@@ -12,6 +12,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -47,6 +48,12 @@ def dynamodb_client() -> DynamoDBClient:
 def sqs_client() -> SQSClient:
     """SQS."""
     return boto3.client("sqs", config=config())
+
+
+def ecs_client() -> ECSClient:
+    """ECS, for what may fail but must not hold its caller up: two tries of 5 s."""
+    hasty = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=5)
+    return boto3.client("ecs", config=config().merge(hasty))
 
 
 def stepfunctions_client() -> SFNClient:

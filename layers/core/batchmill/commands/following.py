@@ -45,9 +45,10 @@ class PlainDisplay:
 
     def show(self, snapshot: Snapshot, rates: console.Rates) -> None:
         """Write a line to standard error if it is time."""
-        if snapshot.status == self._status and rates.elapsed_s - self._told < self.every_s:
+        status = console.standing(snapshot.batch)
+        if status == self._status and rates.elapsed_s - self._told < self.every_s:
             return
-        self._status, self._told = snapshot.status, rates.elapsed_s
+        self._status, self._told = status, rates.elapsed_s
         sys.stderr.write(console.plain_line(snapshot, rates) + "\n")
         sys.stderr.flush()
 
@@ -60,7 +61,7 @@ class LiveDisplay:
 
     def show(self, snapshot: Snapshot, rates: console.Rates) -> None:
         """Draw anew."""
-        self._live.update(console.live(snapshot, rates), refresh=True)
+        self._live.update(console.live(snapshot, rates, self._live.console.width), refresh=True)
 
 
 class NoDisplay:

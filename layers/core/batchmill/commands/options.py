@@ -11,7 +11,8 @@ import click
 
 from batchmill.commands import submission
 from batchmill.contracts.spec import BatchSpec
-from batchmill.domain.errors import SpecInvalid
+from batchmill.domain.errors import SpecInvalid, WebhookRefused
+from batchmill.domain.webhook import LOOPBACK, target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,7 +22,7 @@ data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep objects and batches there: they come back at the next start, and interrupted batches go on. "
+    help="Keep objects, batches and secrets there: they come back at the next start, and interrupted batches go on. "
     "Survives a killed process, not a power cut. One stack at a time.",
 )
 stack_name = click.option(
@@ -36,6 +37,9 @@ output = click.option(
     help="Folder for results/*.parquet and manifest.json.",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace results of an earlier batch in DIR.")
+webhook_url = click.option(
+    "--webhook-url", metavar="URL", help="Called once the batch is final, signed: https://, at a public name."
+)
 
 _SPEC = (
     click.option("--endpoint", help="Path on the engine; /v1/chat/completions where nothing says otherwise."),
@@ -93,12 +97,23 @@ def spec_of(given: dict[str, Any]) -> BatchSpec:
         "shard_rows": given["shard_rows"],
         "completion_window": given["completion_window"],
         "name": given["name"],
+        "webhook_url": _webhook(given.get("webhook_url")),
     }
     columns: str | None = given["columns"]
     if columns is not None:
         options["columns"] = submission.parse_columns(columns)
         profile.pop("columns", None)
     return submission.build_spec(options, profile, str(profile_file) if profile_file else "options")
+
+
+def _webhook(url: str | None) -> str | None:
+    """As far as the text goes; only the embedded stack takes one on this machine, which intake knows."""
+    try:
+        if url is not None:
+            target(url, LOOPBACK)
+    except WebhookRefused as error:
+        raise SpecInvalid(f"--webhook-url: {error}") from None
+    return url
 
 
 def _labels(text: str | None) -> list[str]:

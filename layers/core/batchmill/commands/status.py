@@ -8,7 +8,8 @@ import click
 
 from batchmill.commands import options, writing
 from batchmill.commands.connecting import connect
-from batchmill.console import Rates, Summary, plain_line, snapshot_data, summary_text
+from batchmill.commands.summing import summed_up
+from batchmill.console import Rates, plain_line, snapshot_data, summary_text
 
 
 @click.command()
@@ -20,10 +21,12 @@ def status(batch: str, stack_name: str, as_json: bool) -> None:
     client = connect(stack_name)
     client.get(batch)
     snapshot = client.snapshot(batch, time.time())
+    summary = summed_up(client, snapshot.batch, None) if snapshot.final and snapshot.batch else None
     if as_json:
-        writing.document(snapshot_data(snapshot))
-    elif snapshot.final and snapshot.batch:
-        click.echo(summary_text(Summary(snapshot.batch)))
+        codes = {"errors_by_code": dict(summary.errors)} if summary else {}
+        writing.document(snapshot_data(snapshot) | codes)
+    elif summary:
+        click.echo(summary_text(summary))
     else:
         started = snapshot.batch.created_at if snapshot.batch else snapshot.at
         click.echo(plain_line(snapshot, Rates(elapsed_s=snapshot.at - started)))

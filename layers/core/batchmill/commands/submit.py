@@ -11,12 +11,13 @@ from batchmill.commands import following, options, writing
 from batchmill.commands.connecting import connect
 from batchmill.commands.prepared import prepare
 from batchmill.commands.signals import Interrupts
-from batchmill.console import Summary
+from batchmill.commands.summing import summed_up
 
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @options.spec_options
+@options.webhook_url
 @options.stack_name
 @click.option("--wait", is_flag=True, help="Until the batch has ended; the exit status is then that of `watch`.")
 @options.as_json
@@ -39,4 +40,4 @@ def submit(inputs: tuple[str, ...], stack_name: str, wait: bool, as_json: bool, 
     if batch is None:
         writing.note(f"{batch_id} goes on without this command")
         raise SystemExit(interrupts.exit_code)
-    raise SystemExit(writing.ending(Summary(batch, time.time() - started), as_json))
+    raise SystemExit(writing.ending(summed_up(client, batch, time.time() - started), as_json))

@@ -21,7 +21,9 @@ _POLL_S = 3600.0
 @click.option("--engine", "engine_url", metavar="URL", help="An OpenAI-compatible engine; the embedded MiniLM if none.")
 @click.option("--engine-key-env", metavar="NAME", help="The environment variable that holds the engine's API key.")
 @click.option("--model", help="The model's name, where the engine serves several.")
-@click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="With 0 the first shard starts one."
+)
 @click.option("--window", type=click.IntRange(1, 4096), help="Requests that a worker keeps in flight.")
 @click.option(
     "--speed", type=click.FloatRange(1, 600), default=SPEED, show_default=True, help="Schedules' minutes per minute."

@@ -7,7 +7,7 @@ import click
 from batchmill.commands import following, options, writing
 from batchmill.commands.connecting import connect
 from batchmill.commands.signals import Interrupts
-from batchmill.console import Summary
+from batchmill.commands.summing import summed_up
 
 
 @click.command()
@@ -27,4 +27,4 @@ def watch(batch: str, stack_name: str, as_json: bool, quiet: bool) -> None:
     if ended is None:
         raise SystemExit(interrupts.exit_code)
     seconds = ended.times.get(ended.status.value, started) - started
-    raise SystemExit(writing.ending(Summary(ended, max(seconds, 0.0)), as_json))
+    raise SystemExit(writing.ending(summed_up(client, ended, max(seconds, 0.0)), as_json))

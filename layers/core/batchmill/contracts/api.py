@@ -21,13 +21,17 @@ KEY_LIMIT = 255
 
 
 class Call(BaseModel):
-    """One HTTP request, as the function's step sees it. Header names in lower case."""
+    """One HTTP request, as the function's step sees it. Header names in lower case.
+
+    `resource` is the path as the template has it, `batch_id` what stands in it, empty where it names none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     method: str
     resource: str
     request_id: str
+    batch_id: str = ""
     query: dict[str, str] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     body: bytes = b""
@@ -39,6 +43,7 @@ class Call(BaseModel):
             method=event["httpMethod"],
             resource=event["resource"],
             request_id=event["requestContext"]["requestId"],
+            batch_id=(event.get("pathParameters") or {}).get("batch_id", ""),
             query=event.get("queryStringParameters") or {},
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             body=_body(event),
@@ -63,6 +68,11 @@ class Answer(BaseModel):
     status: int
     body: str
     headers: dict[str, str] = Field(default_factory=dict)
+
+    def proxied(self) -> dict[str, Any]:
+        """As API Gateway takes it from a function."""
+        headers = {"Content-Type": "application/json", **self.headers}
+        return {"statusCode": self.status, "headers": headers, "body": self.body, "isBase64Encoded": False}
 
 
 class CreateBatch(BatchSpec):
@@ -105,7 +115,7 @@ class ListQuery(BaseModel):
 
 
 class Batch(openai.Batch):
-    """OpenAI's batch, and ours: where the results are.
+    """OpenAI's batch, and ours: where the results are, and whether somebody has paused it.
 
     `inputs` are all of them as s3:// URIs, `results` the prefix of the parts, `manifest` there once the batch is final.
     """
@@ -114,6 +124,7 @@ class Batch(openai.Batch):
     inputs: list[str]
     results: str
     manifest: str | None = None
+    paused: bool = False
 
 
 class BatchList(BaseModel):
@@ -131,7 +142,9 @@ class BatchList(BaseModel):
 def wrong_field(error: ValidationError) -> SpecInvalid:
     """Pydantic's error as the caller's: `param` is the first wrong field, the message says all of them."""
     fields = [".".join(str(step) for step in item["loc"]) for item in error.errors(include_url=False)]
-    return SpecInvalid(str(explain(error, "the request")), next(filter(None, fields), None))
+    wrong = explain(error, "the request")
+    wrong.param = next(filter(None, fields), None)
+    return wrong
 
 
 class Policy(BaseModel):

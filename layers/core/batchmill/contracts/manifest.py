@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from batchmill.contracts.plan import PinnedObject
 
 
 class PartMetadata(BaseModel):
-    """The user metadata of a part file: what it holds, so that Complete need not read it. Values are strings in S3."""
+    """The user metadata of a part file: what it holds, so that Complete need not read it. Values are strings in S3.
+
+    `error_codes` counts the failed rows by code. The codes are ours and few, so that all fits the 2 KB that S3 keeps.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -26,10 +31,17 @@ class PartMetadata(BaseModel):
     completion_tokens: int
     bytes: int
     sha256: str
+    error_codes: dict[str, int] = Field(default_factory=dict)
+
+    @field_validator("error_codes", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
 
     def as_metadata(self) -> dict[str, str]:
         """The form that S3 keeps."""
-        return {name: str(value) for name, value in self.model_dump().items()}
+        codes = json.dumps(self.error_codes, separators=(",", ":"))
+        return {name: str(value) for name, value in self.model_dump().items()} | {"error_codes": codes}
 
     @classmethod
     def parse(cls, metadata: Mapping[str, str]) -> PartMetadata:
@@ -54,6 +66,7 @@ class ManifestFile(BaseModel):
     object: int
     start: int
     end: int
+    error_codes: dict[str, int] = Field(default_factory=dict)
 
 
 class ManifestProblem(BaseModel):
@@ -68,7 +81,10 @@ class ManifestProblem(BaseModel):
 
 
 class Manifest(BaseModel):
-    """manifest.json: the whole of a finished run. Times are ISO 8601 in UTC."""
+    """manifest.json: the whole of a finished run. Times are ISO 8601 in UTC.
+
+    `error_codes` counts the failed rows by code, the most frequent first.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -90,3 +106,4 @@ class Manifest(BaseModel):
     inputs: tuple[PinnedObject, ...]
     files: tuple[ManifestFile, ...]
     problems: tuple[ManifestProblem, ...] = ()
+    error_codes: dict[str, int] = Field(default_factory=dict)

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 
 class Pool(BaseModel):
-    """Workers for one model at one revision and quantization, fed by one queue."""
+    """Workers for one model at one revision and quantization, fed by one queue.
+
+    `cluster` and `service` are the ECS names of who runs the workers; empty: nobody whom a dispatch could wake.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -14,6 +17,8 @@ class Pool(BaseModel):
     model: str = ""
     revision: str = ""
     quantization: str = ""
+    cluster: str = ""
+    service: str = ""
 
 
 POOLS: TypeAdapter[dict[str, Pool]] = TypeAdapter(dict[str, Pool])

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from batchmill.domain.errors import SpecInvalid, WebhookRefused
+from batchmill.domain.errors import SpecInvalid, StreamingUnsupported, WebhookRefused
 from batchmill.domain.webhook import LOOPBACK, target
 
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
@@ -76,6 +77,23 @@ class BatchSpec(BaseModel):
             raise ValueError(str(error)) from None
         return url
 
+    @field_validator("params", "body")
+    @classmethod
+    def _nothing_to_stream_to(cls, fields: dict[str, Any] | None) -> dict[str, Any] | None:
+        if (fields or {}).get("stream"):
+            raise PydanticCustomError(
+                StreamingUnsupported.code, "stream must not be set: a batch has nobody to stream to"
+            )
+        return fields
+
+    @field_validator("params")
+    @classmethod
+    def _no_model(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """A model among them would be sent in the place of the one that the pool is checked for."""
+        if "model" in params:
+            raise ValueError("the model is a field of its own: write model beside params (--model), not in them")
+        return params
+
     @field_validator("columns")
     @classmethod
     def _each_once(cls, names: list[str] | None) -> list[str] | None:
@@ -102,7 +120,9 @@ class BatchSpec(BaseModel):
 
 def explain(error: ValidationError, source: str) -> SpecInvalid:
     """One readable error from pydantic's: `<source>: <field>: <what is wrong>`, one line a field."""
-    return SpecInvalid("\n".join(f"{source}: {line}" for line in _lines(error)))
+    text = "\n".join(f"{source}: {line}" for line in _lines(error))
+    streaming = any(item["type"] == StreamingUnsupported.code for item in error.errors(include_url=False))
+    return StreamingUnsupported(text) if streaming else SpecInvalid(text)
 
 
 def _lines(error: ValidationError) -> Iterable[str]:

@@ -102,6 +102,16 @@ class CancelInput(_Payload):
     batch_id: str
 
 
+class PauseInput(_Payload):
+    """The payload of pause. `paused` left out: the record says it already, and only what is parked is to be sent.
+
+    (A call that is begun and not waited for may come late: it must not undo what was asked since.)
+    """
+
+    batch_id: str
+    paused: bool | None = None
+
+
 class ShardMessage(BaseModel):
     """What a pool's queue carries: ids, never tokens. A newer sender's fields are ignored by an older worker."""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from batchmill.domain.errors import NotPausable
+
 
 class BatchStatus(StrEnum):
     """Where a batch stands."""
@@ -38,6 +40,9 @@ TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = {
     **{status: frozenset() for status in FINAL},
 }
 """What may follow each status. Cancelling leads through finalizing, so that every ending lands its shards."""
+
+PAUSABLE = frozenset({_V, _I})
+"""The statuses in which a batch may be paused; it keeps its status meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Batch:
 
     `ending` is what close found: the final status that complete will set. `closings` counts the executions that were
     started to close the batch after its own had ended badly. `notified`: the callbacks of its end are in their queue.
+    `paused`: none of its shards is to be worked at until it is resumed; its deadline stays.
     """
 
     batch_id: str
@@ -100,6 +106,7 @@ class Batch:
     completion_tokens: int = 0
     times: Mapping[str, float] = field(default_factory=dict)
     notified: bool = False
+    paused: bool = False
 
     @property
     def final(self) -> bool:
@@ -110,11 +117,25 @@ class Batch:
 def moved(batch: Batch, status: BatchStatus, now: float) -> Batch:
     """The batch in its next status, with the time noted; unchanged if it is there already or the table forbids it.
 
+    What is ending is no longer paused.
     Whoever asks too late is not in error: a cancel may meet a batch that has just ended. Look at the status returned.
     """
     if status not in TRANSITIONS[batch.status]:
         return batch
-    return replace(batch, status=status, times={**batch.times, status.value: now})
+    paused = batch.paused and status in PAUSABLE
+    return replace(batch, status=status, paused=paused, times={**batch.times, status.value: now})
+
+
+def pausing(batch: Batch, paused: bool, now: float) -> Batch:
+    """The batch paused, or resumed, with the time noted; unchanged if it is so already.
+
+    Raises NotPausable for a batch that is ending or final.
+    """
+    if batch.status not in PAUSABLE:
+        raise NotPausable(f"cannot {'pause' if paused else 'resume'} a batch with status '{batch.status}'")
+    if batch.paused is paused:
+        return batch
+    return replace(batch, paused=paused, times={**batch.times, "paused" if paused else "resumed": now})
 
 
 CLOSING = "closing"

@@ -3,6 +3,7 @@
     BatchmillError
     ├── UserError                the caller's to mend; never retried
     │   ├── SpecInvalid          a field of a submission or profile is wrong
+    │   │   └── StreamingUnsupported  it asks for a stream, which a batch cannot give
     │   ├── InputMissing         an input object or file is not there
     │   ├── InputChanged         an input object was overwritten or deleted after the plan pinned it
     │   ├── InputInvalid         an input as a whole cannot be read (empty, no header, undecodable)
@@ -12,6 +13,7 @@
     │   ├── RequestTooLarge      a request to the API is larger than a batch's record can hold
     │   ├── KeyReused            an Idempotency-Key was used before, for another batch
     │   ├── NotCancellable       the batch is ending or final already
+    │   ├── NotPausable          the same, of pausing and resuming
     │   └── BatchNotFound        no batch of that id
     ├── ShardEnded               how a dispatch ends without a part; the class name is the state machine's error name
     │   ├── Rerouted             try the next of the route
@@ -56,6 +58,12 @@ class SpecInvalid(UserError):
     """A field of a submission, profile or batch file is wrong."""
 
     code = "invalid_spec"
+
+
+class StreamingUnsupported(SpecInvalid):
+    """A submission asks for answers as a stream: there is nobody to stream to."""
+
+    code = "streaming_unsupported"
 
 
 class InputMissing(UserError):
@@ -116,6 +124,12 @@ class NotCancellable(UserError):
     """A batch that is ending or final already."""
 
     code = "batch_not_cancellable"
+
+
+class NotPausable(UserError):
+    """A batch that is ending or final: there is nothing to pause or to resume."""
+
+    code = "batch_not_pausable"
 
 
 class BatchNotFound(UserError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 
 from batchmill.domain.lines import BOM, Line
@@ -54,7 +55,7 @@ def located(error: RowError, line: int | None, offset: int) -> RowError:
 
 def _object(data: bytes) -> dict[str, object] | RowError:
     try:
-        value = json.loads(data.decode(), parse_constant=_no_constant)
+        value = json.loads(data.decode(), parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         return RowError("invalid_utf8", f"not UTF-8 at byte {error.start + 1} of the line")
     except json.JSONDecodeError as error:
@@ -90,6 +91,14 @@ def _deep(data: bytes) -> bool:
 
 def _no_constant(name: str) -> object:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """Python reads 1e999 as infinity, which no JSON can say again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _openai_fault(line: dict[str, object] | object, custom_id: str | None, endpoint: str) -> RowError | None:

@@ -31,7 +31,7 @@ TRANSITIONS: frozenset[tuple[ShardState, ShardState, str]] = frozenset(
         (_W, _W, "dispatch"),
         (_S, _W, "dispatch"),
         (_R, _W, "dispatch"),
-        (_W, _S, "dispatch"),
+        (_W, _S, "send"),
         (_W, _R, "work"),
         (_S, _R, "work"),
         (_R, _R, "work"),
@@ -43,7 +43,8 @@ TRANSITIONS: frozenset[tuple[ShardState, ShardState, str]] = frozenset(
     }
 )
 """(from, to, by): `by` is the step that may, `commit` being whoever has seen the part
-(work, land, dispatch, resume, sweep) and `reroute` sweep, and resume for a dead letter."""
+(work, land, dispatch, resume, sweep), `reroute` sweep, and resume for a dead letter, and `send` whoever has put the
+message into the pool's queue (dispatch; pause and sweep for a parked shard)."""
 
 
 RENEWALS_PER_LEASE = 3
@@ -79,7 +80,7 @@ class Shard:
     the token is to be failed, and stays until another dispatch takes the shard. `asked` is when the state machine
     entered the dispatch that stands, and its retry: a slower, older call must not replace its token. `doubted` is the
     attempt and renewal count at which a redelivered message found a holder. `failures` counts attempts that ended by
-    an error of ours.
+    an error of ours. `parked`: the shard waits, and since its batch is paused no message of its dispatch is in a queue.
     """
 
     key: ShardKey
@@ -103,14 +104,15 @@ class Shard:
     asked: tuple[str, int] = ("", 0)
     doubted: tuple[int, int] | None = None
     failures: int = 0
+    parked: bool = False
     created_at: float = 0.0
     updated_at: float = 0.0
 
 
-def _move(shard: Shard, state: ShardState, by: str, now: float, **changes: object) -> Shard:
+def _move(shard: Shard, state: ShardState, by: str, now: float, parked: bool = False, **changes: object) -> Shard:
     if (shard.state, state, by) not in TRANSITIONS:
         raise AssertionError(f"{by} may not take a shard from {shard.state} to {state}")
-    return replace(shard, state=state, updated_at=now, **changes)  # type: ignore[arg-type]
+    return replace(shard, state=state, updated_at=now, parked=parked, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,22 @@ def dispatched(
     )
 
 
-def sent(shard: Shard, dispatch: int, now: float) -> Shard:
-    """The dispatch's message is in the queue. No change if the shard has moved on since."""
+def sent(shard: Shard, before: Shard, now: float) -> Shard:
+    """The message of its dispatch is in the queue. No change if the shard has moved on since it was as `before`.
+
+    A claim in between counts as such: its worker may have parked the shard again, and deleted that message.
+    """
+    moved_on = (shard.dispatch, shard.attempt) != (before.dispatch, before.attempt)
+    if moved_on or shard.state is not ShardState.WAITING:
+        return shard
+    return _move(shard, ShardState.SENT, "send", now)
+
+
+def held_back(shard: Shard, dispatch: int, now: float) -> Shard:
+    """The dispatch sends no message: its batch is paused. No change if the shard has moved on since."""
     if shard.dispatch != dispatch or shard.state is not ShardState.WAITING:
         return shard
-    return _move(shard, ShardState.SENT, "dispatch", now)
+    return _move(shard, ShardState.WAITING, "dispatch", now, parked=True)
 
 
 def claimed(shard: Shard, dispatch: int, holder: str, now: float) -> Shard:
@@ -208,6 +221,12 @@ def given_back(shard: Shard, attempt: int, now: float) -> Shard:
     """The holder stops; its message goes back to the queue. Raises Evicted if the shard is no longer its."""
     _held(shard, attempt)
     return _move(shard, ShardState.WAITING, "work", now, holder="")
+
+
+def parked(shard: Shard, attempt: int, now: float) -> Shard:
+    """The batch is paused: nobody holds the shard, and its message is to be deleted. Raises Evicted as renewed."""
+    _held(shard, attempt)
+    return _move(shard, ShardState.WAITING, "work", now, holder="", parked=True)
 
 
 def committed(shard: Shard, attempt: int | None, now: float, progress: Progress | None = None) -> Shard:

@@ -1,4 +1,4 @@
-"""The `Conditions` of a template: which of its resources, outputs and branches a stack has."""
+"""The `Conditions` of a template, by which a stack has a resource or not, and its `Rules` about parameters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ def evaluate(conditions: Mapping[str, Any], scope: Scope) -> dict[str, bool]:
     for name in conditions:
         _named(name, conditions, scope, results, ())
     return results
+
+
+def check_rules(rules: Mapping[str, Any], scope: Scope) -> None:
+    """Raises TemplateError, in the rule's own words, for parameters that do not go together."""
+    for name, rule in rules.items():
+        assertions = {str(number): item for number, item in enumerate(rule["Assertions"])}
+        when = {"when": rule["RuleCondition"]} if "RuleCondition" in rule else {}
+        results = evaluate({**when, **{key: item["Assert"] for key, item in assertions.items()}}, scope)
+        for key, item in assertions.items():
+            if results.get("when", True) and not results[key]:
+                raise TemplateError(f"the parameters are refused: {item.get('AssertDescription', name)}")
 
 
 def _named(

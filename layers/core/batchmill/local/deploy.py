@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batchmill.local import resources
-from batchmill.local.conditions import evaluate
+from batchmill.local.conditions import check_rules, evaluate
 from batchmill.local.host import Deployment, Host, Wanted, physical_name
 from batchmill.local.intrinsics import Made, Scope, TemplateError, order, prune, pseudo_parameters, resolve, text
 from batchmill.local.moto_app import ACCOUNT, REGION
@@ -38,7 +38,11 @@ def deploy(template: Path, parameters: Mapping[str, str], host: Host, name: str 
 
 
 def _inert_notes(inert: Mapping[str, int]) -> list[str]:
-    return [f"{kind} ({count}): {resources.KINDS[kind].why}" for kind, count in sorted(inert.items())]
+    """A line for each reason: what has no effect for it, by type."""
+    by_reason: dict[str, list[str]] = {}
+    for kind, count in sorted(inert.items()):
+        by_reason.setdefault(resources.KINDS[kind].why, []).append(f"{kind.removeprefix('AWS::')} ({count})")
+    return [f"{reason}: {', '.join(kinds)}" for reason, kinds in sorted(by_reason.items())]
 
 
 class _Deployer:
@@ -58,6 +62,7 @@ class _Deployer:
         self._notes: list[str] = []
         pseudo = pseudo_parameters(name, self._stack_id, REGION, ACCOUNT)
         self._scope = Scope({**self._parameters, **pseudo}, self._template.section("Mappings"), self._made)
+        check_rules(self._template.section("Rules"), self._scope)
         self._conditions = evaluate(self._template.section("Conditions"), self._scope)
 
     def run(self) -> Deployment:

@@ -99,15 +99,20 @@ class EcsApi:
 
     def _service(self, service: Service) -> dict[str, Any]:
         tasks = self._tasks.tasks(service.cluster, service.name)
+        moving = {
+            "desiredCount": service.desired,
+            "runningCount": sum(task.status == "RUNNING" for task in tasks),
+            "pendingCount": sum(task.status == "PENDING" for task in tasks),
+            "taskDefinition": service.definition.arn,
+        }
         return {
             "serviceArn": service.arn,
             "serviceName": service.name,
             "clusterArn": self._tasks.cluster_arn(service.cluster),
             "status": "ACTIVE",
-            "desiredCount": service.desired,
-            "runningCount": sum(task.status == "RUNNING" for task in tasks),
-            "pendingCount": sum(task.status == "PENDING" for task in tasks),
-            "taskDefinition": service.definition.arn,
+            # One deployment is what `aws ecs wait services-stable` waits for, beside the workers.
+            "deployments": [{"id": f"ecs-svc/{service.name}", "status": "PRIMARY", **moving}],
+            **moving,
         }
 
     def _task(self, task: Task) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Deployment:
 class Host:
     """The embedded services. `environment` is put over the variables of every function and container.
 
-    `workers`, where given, is how many tasks every service keeps, whatever its DesiredCount. The lists are what
+    `workers`, where given, is how many tasks every service keeps, whatever its DesiredCount. `secrets` are the texts
+    that generated secrets had in a past life of the stack, by name. The lists are what
     the deployed resources ask for: the stack starts a poller for each mapping once all resources exist.
     """
 
@@ -51,6 +52,7 @@ class Host:
     tasks: TaskService
     environment: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
     mappings: list[tuple[QueueMapping, int]] = field(default_factory=list)
     layers: dict[str, Path] = field(default_factory=dict)
     stacks: dict[str, Deployment] = field(default_factory=dict)

@@ -8,6 +8,7 @@ the functions that are left, resource by resource, in the order that `order` giv
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -243,7 +244,18 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
 
 def _zones(argument: Any, scope: Scope) -> list[str]:
     region = text(resolve(argument, scope)) or text(scope.parameters["AWS::Region"])
-    return [f"{region}{letter}" for letter in "abc"]
+    return [f"{region}{letter}" for letter in "abcd"]
+
+
+def _cidr(argument: Any, scope: Scope) -> list[str]:
+    block, count, bits = (text(resolve(item, scope)) for item in _arguments("Fn::Cidr", argument, 3))
+    try:
+        parts = list(ipaddress.ip_network(block).subnets(new_prefix=32 - int(bits)))
+    except ValueError as error:
+        raise TemplateError(f"Fn::Cidr cannot divide {block} into blocks of {bits} bits: {error}") from None
+    if int(count) > len(parts):
+        raise TemplateError(f"Fn::Cidr is asked for {count} blocks of {bits} bits, and {block} has {len(parts)}")
+    return [str(part) for part in parts[: int(count)]]
 
 
 def _base64(argument: Any, scope: Scope) -> str:
@@ -274,6 +286,7 @@ _FUNCTIONS: Mapping[str, Callable[[Any, Scope], Any]] = {
     "Fn::Split": _split,
     "Fn::FindInMap": _find_in_map,
     "Fn::GetAZs": _zones,
+    "Fn::Cidr": _cidr,
     "Fn::Base64": _base64,
     "Fn::ToJsonString": _to_json,
     "Fn::ImportValue": _import_value,

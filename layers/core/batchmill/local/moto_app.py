@@ -82,6 +82,8 @@ class MotoApps:
             return SqsFront(app, self._stopping, lambda: self.durability)
         if service == "dynamodb":
             return OneAtATime(app, lambda environ: self.durability.items_changed(environ))
+        if service == "secretsmanager":
+            return OneAtATime(app, lambda _: self.durability.secrets_changed())
         if service == "events":
             return bus.EventsFront(app)
         if service == "states":

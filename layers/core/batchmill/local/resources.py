@@ -32,8 +32,9 @@ class Kind:
 
 _PERMISSIONS = "no permission is checked here"
 _NETWORK = "everything runs on this machine"
-_SCALING = "the number of workers is set when the stack starts"
+_SCALING = "a pool starts with as many workers as were asked for, and is woken where that is none"
 _CAPACITY = "workers run on this machine"
+_BUILDING = "workers run from their source"
 _LOGS = "logs go to this program's own log"
 
 KINDS: dict[str, Kind] = {
@@ -50,12 +51,22 @@ KINDS: dict[str, Kind] = {
         inert("arn:aws:cloudwatch:{region}:{account}:alarm:{name}", "AlarmName"),
         "no metric is kept here",
     ),
+    "AWS::CodeBuild::Project": Kind(
+        "inert", inert("arn:aws:codebuild:{region}:{account}:project/{name}", "Name", 150), _BUILDING
+    ),
     "AWS::DynamoDB::Table": Kind("moto", storage.table),
     "AWS::EC2::LaunchTemplate": Kind("inert", inert(also="LatestVersionNumber"), _CAPACITY),
+    "AWS::EC2::RouteTable": Kind("inert", inert(also="RouteTableId"), _NETWORK),
     "AWS::EC2::SecurityGroup": Kind("inert", inert(also="GroupId"), _NETWORK),
     "AWS::EC2::Subnet": Kind("inert", inert(also="SubnetId"), _NETWORK),
+    "AWS::EC2::SubnetRouteTableAssociation": Kind("inert", inert(also="Id"), _NETWORK),
     "AWS::EC2::VPC": Kind("inert", inert(also="VpcId"), _NETWORK),
     "AWS::EC2::VPCEndpoint": Kind("inert", inert(also="Id"), _NETWORK),
+    "AWS::ECR::Repository": Kind(
+        "inert",
+        inert("arn:aws:ecr:{region}:{account}:repository/{name}", "RepositoryName", 256, also="RepositoryUri"),
+        _BUILDING,
+    ),
     "AWS::ECS::CapacityProvider": Kind("inert", inert(name_property="Name"), _CAPACITY),
     "AWS::ECS::Cluster": Kind("emulated", containers.cluster),
     "AWS::ECS::ClusterCapacityProviderAssociations": Kind("inert", inert(), _CAPACITY),

@@ -6,7 +6,7 @@ import zlib
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from werkzeug.wrappers import Response
 
@@ -36,6 +36,8 @@ def refusal(environ: "WSGIEnvironment", now: datetime) -> Response | None:
 def object_path(environ: "WSGIEnvironment") -> tuple[str, str]:
     """(bucket, key) of a path-style request; the key is empty for a request about the bucket."""
     raw = str(environ.get("RAW_URI") or environ["PATH_INFO"]).split("?", 1)[0]
+    if raw.startswith(("http://", "https://")):  # the whole address, as AWS's C runtime writes it
+        raw = urlsplit(raw).path
     bucket, _, key = unquote(raw).lstrip("/").partition("/")
     return bucket, key
 

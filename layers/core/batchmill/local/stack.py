@@ -20,6 +20,7 @@ from batchmill.local.functions import FunctionService
 from batchmill.local.host import Deployment, Host
 from batchmill.local.keeping.bringing import bring_back
 from batchmill.local.keeping.folder import DataFolder
+from batchmill.local.keeping.secrets import kept_secrets
 from batchmill.local.kinds.storage import read_secret
 from batchmill.local.moto_app import REGION
 from batchmill.local.pollers import QueuePoller
@@ -27,19 +28,11 @@ from batchmill.local.rest.service import RestService
 from batchmill.local.router import ACCESS_KEY, SECRET_KEY, Router
 from batchmill.local.schedules import Scheduler
 from batchmill.local.tasks import TaskService
-from batchmill.local.translate import read_template
 
 STACK_NAME = "batchmill"
 STOP_SECONDS = 20.0
 """How long workers have to checkpoint and end by themselves when the stack stops."""
 
-# Parameters without a default that say where the workers run on AWS. They have no effect here.
-_PLACES = {
-    "CapacityProvider": "local",
-    "SubnetIds": "subnet-local",
-    "VpcId": "vpc-local",
-    "WorkerImage": "local",
-}
 # A worker keeps the shell's variables but these: no account of the user's, and no stale setting, reaches it.
 _KEPT_BACK = ("AWS_", "BATCHMILL_")
 
@@ -51,8 +44,8 @@ class StackOptions:
     `workers`, where given, overrides every service's DesiredCount. `environment` wins over the variables of every
     function and container. `speed` shortens schedules: at 30 a minute lasts two seconds. Ports are those of the AWS
     endpoint and of the REST API; 0 takes a free one.
-    `log_folder` gets a file for each function and each task. `data_folder` keeps objects and table items: they come
-    back, and interrupted batches go on. It outlives a killed process, not a power cut. None: memory only.
+    `log_folder` gets a file for each function and each task. `data_folder` keeps objects, table items and secrets:
+    they come back, and interrupted batches go on. It outlives a killed process, not a power cut. None: memory only.
     """
 
     template: Path
@@ -84,9 +77,9 @@ class Stack:
         """
         try:
             folder = self._open_folder()
-            host = self._host = self._start_services()
+            host = self._host = self._start_services(kept_secrets(folder) if folder is not None else {})
             self._tell(f"deploying {self._options.template.name}")
-            deployment = deploy(self._options.template, self._parameters(), host, STACK_NAME)
+            deployment = deploy(self._options.template, self._options.parameters, host, STACK_NAME)
             if folder is not None:
                 bring_back(folder, host, deployment, self._tell)
                 # Called once workers and pollers have stopped: how executions end after that is kept out of the folder.
@@ -122,11 +115,6 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _parameters(self) -> dict[str, str]:
-        declared = read_template(self._options.template).get("Parameters") or {}
-        places = {name: value for name, value in _PLACES.items() if "Default" not in declared.get(name, {"Default": 0})}
-        return {**places, **self._options.parameters}
-
     def _open_folder(self) -> DataFolder | None:
         if self._options.data_folder is None:
             return None
@@ -134,7 +122,7 @@ class Stack:
         self._exits.callback(folder.close)  # also where the start fails
         return folder
 
-    def _start_services(self) -> Host:
+    def _start_services(self, secrets: Mapping[str, str]) -> Host:
         options, router = self._options, Router()
         clients = self._exits.enter_context(ExitStack())  # closed last: a poll may still wait for its answer
         self._exits.callback(router.stop)
@@ -160,6 +148,7 @@ class Stack:
             # Receivers of webhooks on this machine may be called here, and only here: no template says so.
             environment={"BATCHMILL_WEBHOOK_ALLOW": " ".join(sorted(LOOPBACK)), **options.environment},
             workers=options.workers,
+            secrets=secrets,
         )
         clients.callback(host.close)
         router.mount("lambda", functions)

@@ -1,4 +1,4 @@
-"""api: the HTTP front. Creates, shows, lists and cancels batches; every error is answered in OpenAI's shape.
+"""api: the HTTP front. Creates, shows, lists, pauses and cancels batches; every error is answered in OpenAI's shape.
 
 A creation goes the way of any other submission: a message to the intake queue, which starts the batch, and the record
 by the code that intake itself uses, so that the batch can be asked for at once. The message goes first: a call that
@@ -18,20 +18,17 @@ from pydantic import BaseModel, ValidationError
 from batchmill.contracts.api import KEY_LIMIT, Answer, BatchList, Call, CreateBatch, ListQuery, wrong_field
 from batchmill.contracts.intake import Submission, Submitted, SubmittedInput
 from batchmill.contracts.spec import BatchSpec
-from batchmill.contracts.workflow import CancelInput
+from batchmill.contracts.workflow import CancelInput, PauseInput
 from batchmill.domain import ids
-from batchmill.domain.batch import Batch, BatchStatus, Input, moved
+from batchmill.domain.batch import Batch, BatchStatus, Input, moved, pausing
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, KeyReused, NotCancellable, SpecInvalid
 from batchmill.ports.clock import Clock
 from batchmill.ports.functions import Functions
 from batchmill.ports.objects import Objects
 from batchmill.ports.queue import Queue
 from batchmill.steps.batch.accepting import Accepting, stored
-from batchmill.steps.batch.answers import BATCHES, parsed_body, refusal, wrong_route
+from batchmill.steps.batch.answers import BATCHES, check_route, parsed_body, refusal
 from batchmill.steps.batch.picturing import Picturing
-
-UPLOADS = "uploads/"
-"""The one prefix of the data bucket that inputs may lie under."""
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +37,10 @@ log = logging.getLogger(__name__)
 class Places:
     """What of a deployment the front speaks to."""
 
-    input_bucket: str
     data_bucket: str
     intake_queue_url: str
     cancel_function: str
+    pause_function: str
 
 
 @dataclass(frozen=True)
@@ -57,24 +54,25 @@ class Api:
     clock: Clock
     places: Places
 
-    def __call__(self, event: Mapping[str, Any], batch_id: str = "") -> Answer:
-        """Do what API Gateway's proxy event says; `batch_id` where its path has one."""
+    def __call__(self, event: Mapping[str, Any]) -> Answer:
+        """Do what API Gateway's proxy event says."""
         call = Call.of(event)
         try:
-            shown = self._shown(call, batch_id)
+            shown = self._shown(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, a caller is answered and nothing of it leaks
             return refusal(error, call.request_id)
         return Answer(status=200, body=shown.model_dump_json(), headers={"x-request-id": call.request_id})
 
-    def failed(self, event: Mapping[str, Any], error: Exception) -> Answer:
-        """The answer to a call that never came to an action."""
-        call = Call.of(event)
-        return refusal(wrong_route(error, call), call.request_id)
-
-    def _shown(self, call: Call, batch_id: str) -> BaseModel:
+    def _shown(self, call: Call) -> BaseModel:
+        check_route(call)
         if call.resource == BATCHES:
             return self._picture(self._create(call)) if call.method == "POST" else self._list(call)
-        return self._picture(self._cancel(batch_id) if call.method == "POST" else self._get(batch_id))
+        return self._picture(self._change(call) if call.method == "POST" else self._get(call.batch_id))
+
+    def _change(self, call: Call) -> Batch:
+        batch_id = self._get(call.batch_id).batch_id
+        asked = call.resource.rpartition("/")[2]
+        return self._cancel(batch_id) if asked == "cancel" else self._pause(batch_id, paused=asked == "pause")
 
     def _picture(self, batch: Batch) -> BaseModel:
         shards = () if batch.final else self.accepting.batches.shards(batch.batch_id, batch.run)
@@ -120,11 +118,9 @@ class Api:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if not uri.startswith("s3://") or not bucket or not key or key.endswith("/") or len(key.encode()) > 1024:
             raise SpecInvalid(f"{field}: not an object's s3://bucket/key: {uri[:200]!r}", field)
-        allowed = bucket == self.places.input_bucket or (bucket == self.places.data_bucket and key.startswith(UPLOADS))
-        if not allowed:
-            places = f"s3://{self.places.input_bucket}/ or s3://{self.places.data_bucket}/{UPLOADS}"
-            raise SpecInvalid(f"{field}: inputs lie under {places}, not {uri[:200]!r}", field)
-        return Input(bucket, key)
+        named = Input(bucket, key)
+        self.accepting.places.check(named, field)
+        return named
 
     def _pinned(self, field: str, item: Input) -> SubmittedInput:
         try:
@@ -158,7 +154,6 @@ class Api:
 
     def _cancel(self, batch_id: str) -> Batch:
         """Note it at once; the shards' tokens, of which there may be many, are the cancel function's."""
-        self._get(batch_id)
         now = self.clock.now()
         batch = self.accepting.batches.change(batch_id, lambda old: moved(old, BatchStatus.CANCELLING, now))
         if BatchStatus.CANCELLING.value not in batch.times:
@@ -166,6 +161,15 @@ class Api:
         if batch.status is BatchStatus.CANCELLING:
             payload = CancelInput(batch_id=batch_id).model_dump_json().encode()
             self.functions.begin(self.places.cancel_function, payload)
+        return batch
+
+    def _pause(self, batch_id: str, paused: bool) -> Batch:
+        """Note it at once; sending parked shards again, of which there may be many, is the pause function's."""
+        now = self.clock.now()
+        batch = self.accepting.batches.change(batch_id, lambda old: pausing(old, paused, now))
+        if not batch.paused:
+            payload = PauseInput(batch_id=batch_id).model_dump_json(exclude_none=True).encode()
+            self.functions.begin(self.places.pause_function, payload)
         return batch
 
 

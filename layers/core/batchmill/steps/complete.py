@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -126,7 +127,15 @@ def _manifest(batch: Batch, document: PlanDocument | None, files: tuple[Manifest
             ManifestProblem(code=one.code, message=one.message, param=one.param, line=one.line)
             for one in batch.problems
         ),
+        error_codes=_error_codes(files),
     )
+
+
+def _error_codes(files: Sequence[ManifestFile]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for file in files:
+        counts.update(file.error_codes)
+    return dict(counts.most_common())
 
 
 def _iso(seconds: float) -> str:

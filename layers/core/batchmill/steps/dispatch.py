@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchmill.contracts.pools import Pool
-from batchmill.contracts.workflow import DispatchInput, ShardMessage
+from batchmill.contracts.workflow import DispatchInput
 from batchmill.domain.batch import Batch, BatchStatus
-from batchmill.domain.errors import Cancelled, DeadlineExceeded, SpecInvalid
-from batchmill.domain.shard import Placement, Shard, ShardKey, answered, dispatched, sent
+from batchmill.domain.errors import Cancelled, DeadlineExceeded
+from batchmill.domain.shard import Placement, Shard, ShardKey, answered, dispatched, held_back
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
-from batchmill.ports.queue import Queue
 from batchmill.steps.shard.answering import Answering
 from batchmill.steps.shard.committing import standing_part
 from batchmill.steps.shard.documents import Documents
+from batchmill.steps.shard.sending import Sending
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,15 @@ class Dispatch:
 
     objects: Objects
     batches: Batches
-    queue: Queue
+    sending: Sending
     answering: Answering
     clock: Clock
     data_bucket: str
-    pools: Mapping[str, Pool]
 
     def __call__(self, asked: DispatchInput) -> None:
-        """Send the shard. Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried.
+        """Send the shard, or park it where its batch is paused.
 
+        Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried.
         Raises StaleDispatch, which nobody hears, for a call that the state machine gave up on and has overtaken.
         """
         batch = self._open_batch(asked.batch_id)
@@ -48,10 +46,10 @@ class Dispatch:
             # Resume may have met the record before the token was in it: answer our own.
             self.answering.part_stands(key, part.attempt)
             return
-        self._still_open(shard, asked.token)
-        message = ShardMessage(batch_id=key.batch_id, run=key.run, shard=key.shard, dispatch=shard.dispatch)
-        self.queue.send(self.pools[place.pool].queue_url, message.model_dump_json())
-        self.batches.update_shard(key, lambda old: sent(old, shard.dispatch, self.clock.now()))
+        if self._still_open(shard, asked.token).paused:
+            self.batches.update_shard(key, lambda old: held_back(old, shard.dispatch, self.clock.now()))
+            return
+        self.sending(shard)
 
     def _open_batch(self, batch_id: str) -> Batch:
         batch = self.batches.get(batch_id)
@@ -61,10 +59,10 @@ class Dispatch:
             raise DeadlineExceeded(f"batch {batch_id} is past its completion window")
         return batch
 
-    def _still_open(self, shard: Shard, token: str) -> None:
+    def _still_open(self, shard: Shard, token: str) -> Batch:
         """Look at the batch again, now that the token is stored: a cancel in between has not seen it."""
         try:
-            self._open_batch(shard.key.batch_id)
+            return self._open_batch(shard.key.batch_id)
         except (Cancelled, DeadlineExceeded):
             self.batches.update_shard(shard.key, lambda old: answered(old, token, self.clock.now()))
             raise
@@ -72,6 +70,5 @@ class Dispatch:
     def _place(self, batch: Batch, run: int) -> Placement:
         """Where the shard goes. The route is one pool, so a rerouted shard is sent there anew."""
         document = Documents(self.objects, self.data_bucket, batch.batch_id, run).plan()
-        if document.spec.pool not in self.pools:
-            raise SpecInvalid(f"pool {document.spec.pool!r} is no longer deployed")
+        self.sending.pool(document.spec.pool)  # known before anything is written
         return Placement("ecs", document.spec.pool, document.fingerprint)

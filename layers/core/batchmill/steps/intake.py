@@ -15,7 +15,6 @@ import yaml
 from pydantic import ValidationError
 
 from batchmill.contracts.intake import ENVELOPE, BatchFile, ExecutionEnded, ObjectCreated, Submission, Submitted
-from batchmill.contracts.pools import Pool
 from batchmill.contracts.spec import explain, parse_spec
 from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
@@ -24,7 +23,6 @@ from batchmill.domain.errors import AlreadyExists, BatchNotFound, Gone, SpecInva
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
-from batchmill.ports.templates import Templates
 from batchmill.ports.workflow import Workflow
 from batchmill.steps.batch.accepting import Accepting
 from batchmill.steps.callbacks.outbox import Outbox, callable_webhook
@@ -38,17 +36,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Intake:
-    """The step. `pools` are the deployment's, by name; `webhook_allow` is as in `domain.webhook.target`."""
+    """The step."""
 
     objects: Objects
     batches: Batches
     workflow: Workflow
-    templates: Templates
+    accepting: Accepting
     clock: Clock
     data_bucket: str
-    pools: Mapping[str, Pool]
     outbox: Outbox
-    webhook_allow: frozenset[str] = frozenset()
 
     def __call__(self, body: str) -> None:
         """Take one message of the intake queue. Raises Transient; a message of no known form is logged and dropped."""
@@ -139,8 +135,8 @@ class Intake:
         self, submission: str, inputs: Sequence[Input], data: object, source: str, profile: str | None
     ) -> None:
         spec = parse_spec(data, source)
-        self._accepting.check(spec, source)
-        batch = self._accepting.record(submission, inputs, spec, profile)
+        self.accepting.check(spec, source)
+        batch = self.accepting.record(submission, inputs, spec, profile)
         if batch.final:
             self.outbox.announce(batch)
         else:
@@ -148,12 +144,8 @@ class Intake:
             self._start(batch, MachineInput(batch_id=batch.batch_id))
             log.info("intake: batch %s accepted from %s", batch.batch_id, source)
 
-    @property
-    def _accepting(self) -> Accepting:
-        return Accepting(self.batches, self.templates, self.clock, self.pools, self.webhook_allow)
-
     def _refuse(self, submission: str, inputs: Sequence[Input], error: UserError, data: Mapping[str, object]) -> None:
-        batch = self._accepting.blank(submission, inputs, callable_webhook(data, self.webhook_allow))
+        batch = self.accepting.blank(submission, inputs, callable_webhook(data, self.accepting.webhook_allow))
         failed = moved(batch, BatchStatus.FAILED, batch.created_at)
         failed = replace(failed, problems=(Problem(error.code, str(error), error.param),))
         log.warning("intake: batch %s failed: %s", batch.batch_id, error)

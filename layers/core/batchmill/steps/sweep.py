@@ -1,4 +1,4 @@
-"""sweep: every minute, finds what events missed: parts without an answer, dead workers, shards out of time."""
+"""sweep: every minute, finds what events missed: parts without an answer, the dead, the late, the parked."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
 from batchmill.steps.shard.answering import Answering
 from batchmill.steps.shard.committing import standing_part
+from batchmill.steps.shard.releasing import Releasing
 
 DEAD_AFTER_LEASES = 3.0
 """A queue redelivers a dead worker's message after one lease; a shard not taken up long after is dispatched anew."""
@@ -36,12 +37,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Swept:
-    """What one sweep did, in shards. `closed`: batches that it started to close; `failed`: looks that met trouble."""
+    """What one sweep did, in shards. `closed`: batches that it started to close; `failed`: looks that met trouble.
+
+    `oldest_seconds` leaves out what is parked: nobody is to do it now.
+    """
 
     open: int = 0
     answered: int = 0
     rerouted: int = 0
     ended: int = 0
+    released: int = 0
     closed: int = 0
     failed: int = 0
     oldest_seconds: float = 0.0
@@ -54,6 +59,7 @@ class Sweep:
     objects: Objects
     batches: Batches
     answering: Answering
+    releasing: Releasing
     clock: Clock
     data_bucket: str
     lease_seconds: float
@@ -68,7 +74,8 @@ class Sweep:
         self._seen.clear()
         for shard in self.batches.open_shards():
             swept.open += 1
-            swept.oldest_seconds = max(swept.oldest_seconds, self.clock.now() - shard.created_at)
+            if not shard.parked:
+                swept.oldest_seconds = max(swept.oldest_seconds, self.clock.now() - shard.created_at)
             with self._counted(swept, shard.key):
                 self._look(shard, swept)
         for batch in self.batches.live():
@@ -113,6 +120,9 @@ class Sweep:
             self._reroute(shard, swept)  # an earlier one was cut off before the token was failed
         elif shard.state is ShardState.RUNNING:
             self._look_at_lease(shard, swept)
+        elif not batch.paused:
+            swept.released += self.releasing(batch, shard)
+            self.releasing.sending.wake(shard)  # whoever sent it may have failed to; a deployment undoes a wake
 
     def _look_at_lease(self, shard: Shard, swept: Swept) -> None:
         now = self.clock.now()

@@ -23,7 +23,7 @@ from batchmill.domain.errors import (
     StaleDispatch,
     Transient,
 )
-from batchmill.domain.shard import Progress, Shard, ShardKey, claimed, committed, failed, given_back
+from batchmill.domain.shard import Progress, Shard, ShardKey, claimed, committed, failed, given_back, parked
 from batchmill.ports.queue import Queue, Received
 from batchmill.steps.shard.attempt import Attempt, Ending, Tools
 from batchmill.steps.shard.committing import standing_part, tally_of
@@ -94,16 +94,18 @@ class Work:
         key = ShardKey(message.batch_id, message.run, message.shard)
         name = self._name(taken)
         try:
-            shard = await asyncio.to_thread(self._claim, key, message.dispatch, name)
+            claim = await asyncio.to_thread(self._claim, key, message.dispatch, name)
         except Transient:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one shard must not end the others
             log.error("work: batch %s shard %d: %s: %s", key.batch_id, key.shard, type(error).__name__, error)
             return
-        if shard is None:
+        if claim is None:
             await self._delete(taken)
-        elif shard.holder == name:
-            await self._do(shard, taken)
+            return
+        shard, paused = claim
+        if shard.holder == name:
+            await (self._park(shard, taken) if paused else self._do(shard, taken))
 
     async def _do(self, shard: Shard, taken: Received) -> None:
         key = shard.key
@@ -128,8 +130,8 @@ class Work:
         """Who claims: this worker, by this taking of a message (it may hold another message of the same shard)."""
         return f"{self.tools.holder}/{hashlib.sha256(taken.receipt.encode()).hexdigest()[:12]}"
 
-    def _claim(self, key: ShardKey, dispatch: int, holder: str) -> Shard | None:
-        """The shard, as `holder`'s or as another's; None where the message is of the past."""
+    def _claim(self, key: ShardKey, dispatch: int, holder: str) -> tuple[Shard, bool] | None:
+        """The shard, as `holder`'s or as another's, and whether its batch is paused; None for a message of the past."""
         tools, now = self.tools, self.tools.clock.now()
         try:
             shard = tools.batches.update_shard(key, lambda old: claimed(old, dispatch, holder, now))
@@ -142,7 +144,7 @@ class Work:
         if part is not None:
             tools.batches.update_shard(key, lambda old: committed(old, part.attempt, now, tally_of(part)))
             return None
-        return shard
+        return shard, batch.paused
 
     async def _attempt(self, shard: Shard, taken: Received) -> Ending:
         document = await asyncio.to_thread(self._plan, shard.key)
@@ -176,6 +178,8 @@ class Work:
         log.info("work: batch %s shard %d %s", shard.key.batch_id, shard.key.shard, ending)
         if ending is Ending.STOPPED:
             await self._give_back(shard, taken)
+        elif ending is Ending.PAUSED:
+            await self._park(shard, taken)
         elif ending is not Ending.EVICTED:
             # An evicted attempt leaves its message alone: whoever evicted it may be working by it.
             await self._delete(taken)
@@ -191,6 +195,17 @@ class Work:
         except Conflict as error:
             log.warning("work: %s", error)
         await self._hide(taken, 0)
+
+    async def _park(self, shard: Shard, taken: Received) -> None:
+        """Its batch is paused: note that nobody holds the shard, then let its message go."""
+        now = self.tools.clock.now()
+        try:
+            await asyncio.to_thread(
+                self.tools.batches.update_shard, shard.key, lambda old: parked(old, shard.attempt, now)
+            )
+        except Evicted:
+            return
+        await self._delete(taken)
 
     def _plan(self, key: ShardKey) -> PlanDocument:
         name = (key.batch_id, key.run)

@@ -1,4 +1,4 @@
-"""When the fronts of S3, DynamoDB and SQS say that something changed: before anybody is told that it did."""
+"""When the fronts of the services that keep something say that it changed: before anybody is told that it did."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class Durability(Protocol):
         """A request to SQS has run."""
         ...
 
+    def secrets_changed(self) -> None:
+        """A request to Secrets Manager has run."""
+        ...
+
 
 class MemoryOnly:
     """Keeps nothing."""
@@ -51,6 +55,9 @@ class MemoryOnly:
         """Do nothing."""
 
     def messages_changed(self) -> None:
+        """Do nothing."""
+
+    def secrets_changed(self) -> None:
         """Do nothing."""
 
 

@@ -1,8 +1,9 @@
 """A data folder: what an embedded stack keeps on disk.
 
-    lock        held by the stack that uses the folder, as long as its process lives
-    state.db    SQLite: the object versions, table items, messages and events that there are
-    bodies/     one file an object version, named by chance: no key of a user's is ever part of a path
+    lock          held by the stack that uses the folder, as long as its process lives
+    state.db      SQLite: the object versions, table items, messages and events that there are
+    bodies/       one file an object version, named by chance: no key of a user's is ever part of a path
+    secrets.json  what secrets hold, for the folder's owner alone
 
 A row is the truth: a body is written before its row, and removed after its row has gone; bodies without a row are
 removed when the folder is opened. So a process killed at any moment leaves a folder that loads. Nothing is synced
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -173,6 +175,29 @@ class DataFolder:
             path.unlink(missing_ok=True)
             raise NotKept(f"{self.path}: {error.strerror or error}") from error
         return name
+
+    def read_private(self, name: str) -> str | None:
+        """What `write_private` wrote; None where it never did. Raises DataFolderUnusable."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataFolderUnusable(f"{self.path / name}: cannot be read: {error}") from None
+
+    def write_private(self, name: str, text: str) -> None:
+        """Put a file beside the rest, whole or not at all, that its owner alone may read. Raises NotKept."""
+        part = self.path / f"{name}.new"
+        with self._lock:
+            self._connection()
+            try:
+                part.unlink(missing_ok=True)
+                private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(private, "w", encoding="utf-8") as file:
+                    file.write(text)
+                part.replace(self.path / name)
+            except OSError as error:
+                raise NotKept(f"{self.path}: {error.strerror or error}") from error
 
     def forget_bodies(self, names: list[str]) -> None:
         """Remove bodies that no row names. One that cannot be removed now is removed when the folder is next opened."""

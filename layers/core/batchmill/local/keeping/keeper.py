@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.sqs.models import sqs_backends
 
 from batchmill.local import bus, sqs_front
@@ -16,24 +17,30 @@ from batchmill.local.keeping.folder import DataFolder
 from batchmill.local.keeping.items import KeptItems
 from batchmill.local.keeping.messages import KeptMessages
 from batchmill.local.keeping.objects import KeptObjects
+from batchmill.local.keeping.secrets import KeptSecrets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
 class Keeper:
-    """A `Durability` over a data folder, for every bucket and table that moto has now, and the queues named."""
+    """A `Durability` over a data folder, for every bucket, table and secret that moto has now, and the queues named.
+
+    The secrets were made with what the folder holds: the functions that read them are there before all else comes back.
+    """
 
     def __init__(self, folder: DataFolder, queues: Iterable[str] = ()) -> None:
         self._folder = folder
         tables = dynamodb_backends[ACCOUNT][REGION].tables
         self._objects = KeptObjects(folder, s3_backends[ACCOUNT]["aws"])
         self._items = KeptItems(folder, tables, tables)
+        self._secrets = KeptSecrets(folder, secretsmanager_backends[ACCOUNT][REGION])
         waiting = sqs_backends[ACCOUNT][REGION].queues
         self._messages = [KeptMessages(folder, waiting[name], sqs_front.lock) for name in queues]
 
     def load(self) -> int:
         """Put back all that the folder holds, and publish what was yet to be; how many objects, items and messages."""
+        self._secrets.save()
         count = self._objects.load() + self._items.load()
         count += sum(queue.load(partial(bus.send_to_queue, queue.name)) for queue in self._messages)
         for event in self._folder.events():
@@ -62,3 +69,7 @@ class Keeper:
         """Keep what a request to SQS changed. Raises NotKept."""
         for queue in self._messages:
             queue.save()
+
+    def secrets_changed(self) -> None:
+        """Keep what a request to Secrets Manager changed. Raises NotKept."""
+        self._secrets.save()

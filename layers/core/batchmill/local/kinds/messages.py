@@ -24,6 +24,8 @@ _QUEUE_ATTRIBUTES = (
     "VisibilityTimeout",
 )
 _HIDDEN_CONCURRENCY = 4
+_INERT_TARGETS = ("codebuild",)
+"""Services whose resources have no effect here, so that neither has an event that would reach one."""
 
 
 def queue(wanted: Wanted) -> Made:
@@ -54,10 +56,13 @@ def subscription(wanted: Wanted) -> Made:
 def rule(wanted: Wanted) -> Made:
     """AWS::Events::Rule: a pattern with targets, a schedule of a function, or both."""
     name = wanted.name("Name", 64)
-    state, targets = wanted.get("State", "ENABLED"), wanted.get("Targets", [])
+    state, targets = wanted.get("State", "ENABLED"), [t for t in wanted.get("Targets", []) if not _is_inert(t["Arn"])]
     made = Made(name, {"Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"})
     if wanted.get("EventBusName", "default") != "default":
         raise TemplateError("the embedded stack has the default event bus only")
+    if not targets and wanted.get("Targets"):
+        wanted.notes.append(f"{wanted.logical_id}: what the rule would start is not run here")
+        return made
     if wanted.get("EventPattern"):
         events = wanted.host.client("events")
         events.put_rule(Name=name, EventPattern=json.dumps(wanted.get("EventPattern")), State=state)
@@ -104,6 +109,10 @@ def _subscribe(wanted: Wanted, topic_arn: str, item: Any) -> str:
 def _target(target: Any) -> Any:
     """A rule's target without what only matters where delivery can fail or be refused."""
     return {key: value for key, value in target.items() if key not in ("RetryPolicy", "DeadLetterConfig", "RoleArn")}
+
+
+def _is_inert(arn: str) -> bool:
+    return arn.split(":")[2:3] in ([service] for service in _INERT_TARGETS)
 
 
 def _is_function(arn: str) -> bool:

@@ -67,10 +67,12 @@ def table(wanted: Wanted) -> Made:
 
 
 def secret(wanted: Wanted) -> Made:
-    """AWS::SecretsManager::Secret, with the string given or one generated."""
-    generate = wanted.get("GenerateSecretString")
-    value = wanted.get("SecretString") or (_generated(generate) if generate is not None else "")
-    arn = wanted.host.client("secretsmanager").create_secret(Name=wanted.name("Name", 256), SecretString=value)["ARN"]
+    """AWS::SecretsManager::Secret, with the string given, or one generated in this or a past life of the stack."""
+    generate, name = wanted.get("GenerateSecretString"), wanted.name("Name", 256)
+    value = wanted.get("SecretString") or ""
+    if generate is not None:
+        value = wanted.host.secrets.get(name) or _generated(generate)
+    arn = wanted.host.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"]
     return Made(arn, {"Id": arn})
 
 

@@ -10,6 +10,7 @@ from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input
 from batchmill.domain.errors import AlreadyExists, SpecInvalid, WebhookRefused
+from batchmill.domain.places import InputPlaces
 from batchmill.domain.webhook import target
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
@@ -31,6 +32,7 @@ class Accepting:
     templates: Templates
     clock: Clock
     pools: Mapping[str, Pool]
+    places: InputPlaces
     webhook_allow: frozenset[str] = frozenset()
 
     def check(self, spec: BatchSpec, source: str) -> None:
@@ -59,8 +61,10 @@ class Accepting:
     def record(self, submission: str, inputs: Sequence[Input], spec: BatchSpec, profile: str | None = None) -> Batch:
         """Create the batch of a checked spec, or return the one that is there: one batch a submission.
 
-        Raises SpecInvalid for more inputs than a record holds.
+        Raises SpecInvalid for an input that may not be read, and for more inputs than a record holds.
         """
+        for item in inputs:
+            self.places.check(item, "inputs")
         size = sum(len(item.uri) + INPUT_OVERHEAD for item in inputs)
         if size > INPUTS_CHARACTERS:
             raise SpecInvalid(f"inputs: {len(inputs)} of them do not fit a batch's record: submit them in several")

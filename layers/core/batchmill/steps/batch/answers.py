@@ -12,6 +12,7 @@ from batchmill.domain.errors import (
     BatchNotFound,
     KeyReused,
     NotCancellable,
+    NotPausable,
     RequestTooLarge,
     SpecInvalid,
     Transient,
@@ -21,13 +22,15 @@ from batchmill.domain.errors import (
 BODY_LIMIT = 256 * 1024
 """Bytes of a body as ASCII JSON: a record of DynamoDB holds 400 KB, and the submission stands in it."""
 BATCHES = "/batches"
-METHODS = {BATCHES: "GET, POST", f"{BATCHES}/{{batch_id}}": "GET", f"{BATCHES}/{{batch_id}}/cancel": "POST"}
+_ONE = f"{BATCHES}/{{batch_id}}"
+METHODS = {BATCHES: "GET, POST", _ONE: "GET", **{f"{_ONE}/{do}": "POST" for do in ("cancel", "pause", "resume")}}
 """The methods of each resource of the API, as the template has them."""
 
 _STATUS: tuple[tuple[type[BatchmillError], int], ...] = (
     (BatchNotFound, 404),
     (KeyReused, 409),
     (NotCancellable, 409),
+    (NotPausable, 409),
     (RequestTooLarge, 413),
     (UserError, 400),
     (Transient, 503),
@@ -74,14 +77,13 @@ def _no_constant(name: str) -> object:
     raise ValueError(name)
 
 
-def wrong_route(error: Exception, call: Call) -> Exception:
-    """The router's own 404 in our words: of a known path the method is wrong."""
-    if getattr(error, "status_code", None) != 404:
-        return error
+def check_route(call: Call) -> None:
+    """API Gateway lets every method through. Raises WrongPath, and WrongMethod with those that the path has."""
     allowed = METHODS.get(call.resource)
-    if allowed is None or call.method in allowed.split(", "):
-        return WrongPath("no such path")
-    return WrongMethod(f"{call.method} is not a method of this path; it has {allowed}", allowed)
+    if allowed is None:
+        raise WrongPath("no such path")
+    if call.method not in allowed.split(", "):
+        raise WrongMethod(f"{call.method} is not a method of this path; it has {allowed}", allowed)
 
 
 def refusal(error: Exception, request_id: str) -> Answer:

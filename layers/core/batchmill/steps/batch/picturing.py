@@ -49,6 +49,7 @@ class Picturing:
             inputs=uris,
             results=f"s3://{self.data_bucket}/{ids.results_prefix(batch.batch_id, batch.run)}",
             manifest=self._manifest(batch),
+            paused=batch.paused,
         )
         return shown.model_copy(update=times)
 

@@ -42,6 +42,7 @@ class Ending(StrEnum):
     EVICTED = "evicted"
     BATCH_ENDING = "batch_ending"
     STOPPED = "stopped"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class Attempt:
             batches.update_shard(self.shard.key, lambda old: renewed(old, self.shard.attempt, progress, now))
         except (Evicted, BatchNotFound):
             return Ending.EVICTED
-        return None
+        return Ending.PAUSED if batch.paused else None
 
 
 def _first(error: BaseException | None) -> BaseException:

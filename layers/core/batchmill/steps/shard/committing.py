@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,4 +111,5 @@ def _describe(ordered: Sequence[Outcome], body: bytes, span: Span, attempt: int,
         completion_tokens=counts.completion_tokens,
         bytes=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
+        error_codes=dict(Counter(outcome.error_code or "unknown" for outcome in ordered if not outcome.ok)),
     )

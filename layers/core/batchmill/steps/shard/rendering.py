@@ -71,7 +71,8 @@ class Renderer:
         if body.get("stream"):
             fault = RowError("invalid_request", "stream must not be set: a batch has nobody to stream to")
         try:
-            text = json.dumps([self._document.spec.endpoint, body], sort_keys=True, separators=(",", ":"))
+            asked = [self._document.spec.endpoint, body]
+            text = json.dumps(asked, sort_keys=True, separators=(",", ":"), allow_nan=False)
         except (ValueError, TypeError, RecursionError) as error:
             fault = RowError("invalid_request", f"the body cannot be written as JSON: {type(error).__name__}")
         if fault is not None:

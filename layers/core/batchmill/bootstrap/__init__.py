@@ -9,92 +9,41 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from batchmill.contracts.callback import ChannelName
-from batchmill.contracts.pools import Pool
-from batchmill.contracts.workflow import CancelInput, CloseInput, DispatchInput, LandInput, PlanOutput, RunInput
-from batchmill.settings import Settings
+from batchmill.bootstrap.shared import (
+    accepting,
+    answering,
+    batches,
+    clock,
+    objects,
+    outbox,
+    pools,
+    queue,
+    releasing,
+    sending,
+    settings,
+    templates,
+)
+from batchmill.contracts.workflow import (
+    CancelInput,
+    CloseInput,
+    DispatchInput,
+    LandInput,
+    PauseInput,
+    PlanOutput,
+    RunInput,
+)
 
 if TYPE_CHECKING:
-    from batchmill.ports.batches import Batches
-    from batchmill.ports.clock import Clock
+    from batchmill.contracts.callback import ChannelName
     from batchmill.ports.engine import Engine
     from batchmill.ports.notifier import Notifier
-    from batchmill.ports.objects import Objects
-    from batchmill.ports.queue import Queue
-    from batchmill.ports.templates import Templates
-    from batchmill.steps.api import Api
-    from batchmill.steps.callbacks.outbox import Outbox
-    from batchmill.steps.shard.answering import Answering
     from batchmill.steps.work import Work
 
+__all__ = ["settings"]  # of what is imported here; the steps are this module's own
+
 Handler = Callable[[Mapping[str, object]], dict[str, object]]
-
-
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """This process's settings. Raises SpecInvalid naming a variable that is missing."""
-    return Settings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def _clock() -> Clock:
-    from batchmill.adapters.system_clock import SystemClock
-
-    return SystemClock()
-
-
-@lru_cache(maxsize=1)
-def _objects() -> Objects:
-    from batchmill.adapters.aws_clients import s3_client
-    from batchmill.adapters.s3 import S3Objects
-
-    return S3Objects(s3_client())
-
-
-@lru_cache(maxsize=1)
-def _batches() -> Batches:
-    from batchmill.adapters.aws_clients import dynamodb_client
-    from batchmill.adapters.dynamodb import DynamoBatches
-
-    return DynamoBatches(dynamodb_client(), settings().table)
-
-
-@lru_cache(maxsize=1)
-def _queue() -> Queue:
-    from batchmill.adapters.aws_clients import sqs_client
-    from batchmill.adapters.sqs import SqsQueue
-
-    return SqsQueue(sqs_client())
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Templates:
-    from batchmill.adapters.jinja import JinjaTemplates
-
-    return JinjaTemplates()
-
-
-@lru_cache(maxsize=1)
-def _answering() -> Answering:
-    from batchmill.adapters.aws_clients import stepfunctions_client
-    from batchmill.adapters.stepfunctions import StepFunctionsWorkflow
-    from batchmill.steps.shard.answering import Answering
-
-    workflow = StepFunctionsWorkflow(stepfunctions_client(), settings().state_machine_arn)
-    return Answering(_batches(), workflow, _clock())
-
-
-@lru_cache(maxsize=1)
-def _outbox() -> Outbox:
-    from batchmill.steps.callbacks.outbox import Outbox
-
-    return Outbox(_batches(), _queue(), settings().callback_queue_url)
-
-
-def _pools() -> Mapping[str, Pool]:
-    return settings().pools or {}
 
 
 @lru_cache(maxsize=1)
@@ -103,15 +52,13 @@ def intake() -> Callable[[str], None]:
     from batchmill.steps.intake import Intake
 
     return Intake(
-        _objects(),
-        _batches(),
-        _answering().workflow,
-        _templates(),
-        _clock(),
+        objects(),
+        batches(),
+        answering().workflow,
+        accepting(),
+        clock(),
         settings().data_bucket,
-        _pools(),
-        _outbox(),
-        settings().webhook_allow,
+        outbox(),
     )
 
 
@@ -120,7 +67,7 @@ def plan() -> Handler:
     """RunInput to PlanOutput."""
     from batchmill.steps.plan import Plan
 
-    step = Plan(_objects(), _batches(), _templates(), settings().data_bucket, _pools(), settings().shard_rows)
+    step = Plan(objects(), batches(), templates(), settings().data_bucket, pools(), settings().shard_rows)
     return lambda payload: step(RunInput.model_validate(payload)).model_dump()
 
 
@@ -129,7 +76,7 @@ def admit() -> Handler:
     """PlanOutput to AdmitOutput."""
     from batchmill.steps.admit import Admit
 
-    step = Admit(_batches(), _clock(), settings().max_concurrency)
+    step = Admit(batches(), clock(), settings().max_concurrency)
     return lambda payload: step(PlanOutput.model_validate(payload)).model_dump()
 
 
@@ -138,7 +85,7 @@ def dispatch() -> Handler:
     """DispatchInput to {}: what ends the task is its token."""
     from batchmill.steps.dispatch import Dispatch
 
-    step = Dispatch(_objects(), _batches(), _queue(), _answering(), _clock(), settings().data_bucket, _pools())
+    step = Dispatch(objects(), batches(), sending(), answering(), clock(), settings().data_bucket)
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         step(DispatchInput.model_validate(payload))
@@ -152,7 +99,7 @@ def resume() -> Callable[[str], None]:
     """Takes the body of one message of the resume queue or of a pool's dead letters."""
     from batchmill.steps.resume import Resume
 
-    return Resume(_objects(), _batches(), _answering(), _clock(), settings().data_bucket)
+    return Resume(objects(), batches(), answering(), clock(), settings().data_bucket)
 
 
 @lru_cache(maxsize=1)
@@ -162,7 +109,8 @@ def sweep() -> Callable[[], dict[str, object]]:
 
     from batchmill.steps.sweep import Sweep
 
-    step = Sweep(_objects(), _batches(), _answering(), _clock(), settings().data_bucket, settings().lease_seconds)
+    told = settings()
+    step = Sweep(objects(), batches(), answering(), releasing(), clock(), told.data_bucket, told.lease_seconds)
     return lambda: asdict(step())
 
 
@@ -171,7 +119,7 @@ def close() -> Handler:
     """CloseInput to CloseOutput."""
     from batchmill.steps.close import Close
 
-    step = Close(_objects(), _batches(), _clock(), settings().data_bucket, settings().lease_seconds)
+    step = Close(objects(), batches(), clock(), settings().data_bucket, settings().lease_seconds)
     return lambda payload: step(CloseInput.model_validate(payload)).model_dump()
 
 
@@ -181,7 +129,7 @@ def land() -> Handler:
     from batchmill.adapters.arrow import ArrowParts
     from batchmill.steps.land import Land
 
-    step = Land(_objects(), _batches(), ArrowParts(), _templates(), _answering(), settings().data_bucket)
+    step = Land(objects(), batches(), ArrowParts(), templates(), answering(), settings().data_bucket)
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         step(LandInput.model_validate(payload))
@@ -195,7 +143,7 @@ def complete() -> Handler:
     """RunInput to the batch's id and final status."""
     from batchmill.steps.complete import Complete
 
-    step = Complete(_objects(), _batches(), _clock(), settings().data_bucket, _outbox())
+    step = Complete(objects(), batches(), clock(), settings().data_bucket, outbox())
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         batch = step(RunInput.model_validate(payload))
@@ -209,7 +157,7 @@ def cancel() -> Handler:
     """CancelInput to the batch's id and status."""
     from batchmill.steps.cancel import Cancel
 
-    step = Cancel(_batches(), _answering(), _clock())
+    step = Cancel(batches(), answering(), clock())
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         batch = step(CancelInput.model_validate(payload))
@@ -219,17 +167,31 @@ def cancel() -> Handler:
 
 
 @lru_cache(maxsize=1)
-def api() -> Api:
-    """API Gateway's proxy event, and a batch id where the path has one, to an answer in any case."""
+def pause() -> Handler:
+    """PauseInput to the batch's id, its status and whether it is paused."""
+    from batchmill.steps.pause import Pause
+
+    step = Pause(batches(), releasing(), clock())
+
+    def run(payload: Mapping[str, object]) -> dict[str, object]:
+        batch = step(PauseInput.model_validate(payload))
+        return {"batch_id": batch.batch_id, "status": batch.status.value, "paused": batch.paused}
+
+    return run
+
+
+@lru_cache(maxsize=1)
+def api() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """API Gateway's proxy event to its answer, in any case."""
     from batchmill.adapters.aws_clients import lambda_client
     from batchmill.adapters.functions import LambdaFunctions
     from batchmill.steps.api import Api, Places
-    from batchmill.steps.batch.accepting import Accepting
 
     told = settings()
-    accepting = Accepting(_batches(), _templates(), _clock(), _pools(), told.webhook_allow)
-    places = Places(told.input_bucket, told.data_bucket, told.intake_queue_url, told.cancel_function)
-    return Api(_objects(), accepting, _queue(), LambdaFunctions(lambda_client()), _clock(), places)
+    functions = (told.cancel_function, told.pause_function)
+    places = Places(told.data_bucket, told.intake_queue_url, *functions)
+    step = Api(objects(), accepting(), queue(), LambdaFunctions(lambda_client()), clock(), places)
+    return lambda event: step(event).proxied()
 
 
 @lru_cache(maxsize=1)
@@ -240,7 +202,7 @@ def authorize() -> Handler:
     from batchmill.contracts.api import Presented
     from batchmill.steps.authorize import Authorize
 
-    step = Authorize(ManagedSecrets(secretsmanager_client()), _clock(), settings().api_key_secret_arn)
+    step = Authorize(ManagedSecrets(secretsmanager_client()), clock(), settings().api_key_secret_arn)
     return lambda payload: step(Presented.model_validate(payload)).model_dump()
 
 
@@ -257,13 +219,13 @@ def notify() -> Callable[[str, str, int], None]:
     from batchmill.steps.notify import Notify
 
     told, secrets = settings(), ManagedSecrets(secretsmanager_client())
-    webhook = WebhookNotifier(lambda: secrets.read(told.webhook_secret_arn), _clock().now, told.webhook_allow)
+    webhook = WebhookNotifier(lambda: secrets.read(told.webhook_secret_arn), clock().now, told.webhook_allow)
     channels: dict[ChannelName, Notifier] = {
         "event": EventBridgeNotifier(events_client()),
         "sns": SnsNotifier(sns_client(), told.callback_topic_arn),
         "webhook": webhook,
     }
-    return Notify(_batches(), _queue(), channels, random.random, told.callback_queue_url, told.data_bucket)
+    return Notify(batches(), queue(), channels, random.random, told.callback_queue_url, told.data_bucket)
 
 
 def work(engine: Engine) -> Work:
@@ -275,16 +237,16 @@ def work(engine: Engine) -> Work:
 
     told = settings()
     tools = Tools(
-        objects=_objects(),
-        batches=_batches(),
+        objects=objects(),
+        batches=batches(),
         parts=ArrowParts(),
-        templates=_templates(),
-        clock=_clock(),
-        window=Window(engine, _clock(), told.window),
+        templates=templates(),
+        clock=clock(),
+        window=Window(engine, clock(), told.window),
         data_bucket=told.data_bucket,
         holder=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}",
         lease_seconds=told.lease_seconds,
         checkpoint_seconds=told.checkpoint_seconds,
     )
-    pool = _pools()[told.pool]
-    return Work(tools, _queue(), pool.queue_url, pool, told.poll_seconds)
+    pool = pools()[told.pool]
+    return Work(tools, queue(), pool.queue_url, pool, told.poll_seconds)
