@@ -29,6 +29,33 @@ def duration_seconds(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
+Format = Literal["openai", "jsonl", "csv", "tsv", "text", "parquet"]
+"""OpenAI batch lines, one JSON object a line, RFC 4180 with commas or tabs, one text a line, Apache Parquet."""
+
+Compression = Literal["none", "gzip", "zstd", "bzip2"]
+
+
+class CsvOptions(BaseModel):
+    """How a CSV or TSV is written, where its name and its beginning do not tell.
+
+    `delimiter` is one character, sniffed where not given; `names` are the columns of a file without a header;
+    `quoted_newlines` false promises that no field holds a line break, so that a file of any size is cut unread.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    names: list[str] | None = Field(None, min_length=1)
+    quoted_newlines: bool = True
+
+    @field_validator("delimiter")
+    @classmethod
+    def _no_mark(cls, text: str | None) -> str | None:
+        if text is not None and (text in '"\r\n\0' or not text.isascii()):
+            raise ValueError("one ASCII character that is neither a quote nor a line break")
+        return text
+
+
 class BatchSpec(BaseModel):
     """What to do with each row.
 
@@ -42,7 +69,12 @@ class BatchSpec(BaseModel):
 
     endpoint: str = Field("/v1/chat/completions", pattern=r"^/[A-Za-z0-9_./-]{1,200}$")
     model: str | None = Field(None, min_length=1, max_length=256)
-    format: Literal["auto", "openai", "jsonl", "csv"] = "auto"
+    format: Literal["auto"] | Format = "auto"
+    compression: Literal["auto"] | Compression = "auto"
+    csv: CsvOptions = CsvOptions()
+    manifest: bool = Field(
+        False, description="the inputs list the inputs: S3 Inventory's manifest.json, or a list of URIs"
+    )
     prompt: str | None = None
     system: str | None = None
     input: str | None = None
