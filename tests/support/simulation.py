@@ -156,7 +156,7 @@ class Simulation:
         if not self.hands:
             return
         hand = self.random.choice(self.hands)
-        rows = list(span_rows(self.world.objects, hand.document, hand.shard.span))
+        rows = list(span_rows(self.world.objects, self.world.land.tables, hand.document, hand.shard.span))
         left = [row for row in rows if row.row not in hand.done]
         moves: list[Callable[[], None]] = [lambda: self._save(hand), lambda: self._renew(hand)]
         if left:
@@ -287,7 +287,7 @@ class Simulation:
             self.close()
             self.receive()
             for hand in list(self.hands):
-                rows = list(span_rows(self.world.objects, hand.document, hand.shard.span))
+                rows = list(span_rows(self.world.objects, self.world.land.tables, hand.document, hand.shard.span))
                 for row in rows:
                     if row.row not in hand.done:
                         self._ask(hand, row.row, str(row.columns["text"]))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from batchmill.adapters import zstd
 from batchmill.adapters.jinja import JinjaTemplates
+from batchmill.adapters.json_schema import JsonSchemas
+from batchmill.adapters.parquet import ParquetTables
 from batchmill.contracts.callback import CallbackMessage
 from batchmill.contracts.pools import Pool
-from batchmill.contracts.workflow import AdmitOutput, RunInput
+from batchmill.contracts.workflow import AdmitInput, AdmitOutput, RunInput
 from batchmill.domain import ids
+from batchmill.domain.places import InputPlaces
 from batchmill.domain.request import Outcome
 from batchmill.ports.objects import ObjectInfo
 from batchmill.steps.admit import Admit
@@ -56,23 +60,36 @@ class World:
     def __post_init__(self) -> None:
         self.objects = MemoryObjects(versioned=frozenset({INPUT}), on_created=self._created)
         self.queue = MemoryQueue(self.clock)
-        self.templates = JinjaTemplates()
+        self.templates, self.schemas = JinjaTemplates(), JsonSchemas()
         self.pools = {"default": Pool(queue_url=QUEUE, model="m")}
         answering = Answering(self.batches, self.workflow, self.clock)
         o, b, c = self.objects, self.batches, self.clock
         outbox = Outbox(b, self.queue, CALLBACKS)
-        self.intake = Intake(o, b, self.workflow, self.templates, c, DATA, self.pools, outbox)
-        self.plan = Plan(o, b, self.templates, DATA, self.pools, self.shard_rows)
+        self.intake = Intake(o, b, self.workflow, self.templates, self.schemas, c, DATA, self.pools, outbox)
+        tables = ParquetTables(o)
+        self.plan = Plan(
+            objects=o,
+            batches=b,
+            templates=self.templates,
+            schemas=self.schemas,
+            tables=tables,
+            zstd=zstd.unpacked,
+            clock=c,
+            places=InputPlaces(INPUT, DATA),
+            pools=self.pools,
+            shard_rows=self.shard_rows,
+            seconds=720.0,
+        )
         self.admit = Admit(b, c, 10)
         self.dispatch = Dispatch(o, b, self.queue, answering, c, DATA, self.pools)
         self.resume = Resume(o, b, answering, c, DATA)
         self.sweep = Sweep(o, b, answering, c, DATA, LEASE)
         self.cancel = Cancel(b, answering, c)
         self.close = Close(o, b, c, DATA, LEASE)
-        self.land = Land(o, b, self.parts, self.templates, answering, DATA)
+        self.land = Land(o, tables, b, self.parts, answering, DATA)
         self.complete = Complete(o, b, c, DATA, outbox)
         self.functions = MemoryFunctions()
-        accepting = Accepting(b, self.templates, c, self.pools)
+        accepting = Accepting(b, self.templates, self.schemas, c, self.pools)
         self.api = Api(o, accepting, self.queue, self.functions, c, Places(INPUT, DATA, INTAKE, "cancel"))
 
     def drop(self, body: bytes, key: str = "embed/rows.jsonl", profile: bytes | None = PROFILE) -> str:
@@ -85,9 +102,15 @@ class World:
         detail = json.loads(event)["detail"]["object"]
         return ids.batch_id(ids.object_key(INPUT, key, detail["version-id"]))
 
+    def planned(self, batch_id: str, run: int = 0) -> AdmitInput:
+        """Plan, in as many calls as that takes."""
+        while (made := self.plan(RunInput(batch_id=batch_id, run=run))).shards is None:
+            assert not made.done
+        return AdmitInput(batch_id=batch_id, run=run, shards=made.shards)
+
     def open(self, batch_id: str, run: int = 0) -> AdmitOutput:
         """Plan and admit."""
-        return self.admit(self.plan(RunInput(batch_id=batch_id, run=run)))
+        return self.admit(self.planned(batch_id, run))
 
     def documents(self, batch_id: str, run: int = 0) -> Documents:
         """The run's documents."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batchmill.steps.api import UPLOADS
+from batchmill.domain.places import UPLOADS
 from batchmill.steps.batch.answers import METHODS
 from template.reading import ROOT, as_list
 

@@ -106,7 +106,21 @@ def test_an_s3_prefix_stands_for_the_objects_under_it(setting: Setting) -> None:
     for key in ("in/b.csv", "in/a.csv", "other.csv"):
         setting.objects.put("elsewhere", key, b"a\n1\n")
     setting.client.submit(["s3://elsewhere/in/"], SPEC)
-    assert [item.key for item in setting.sent()[0].detail.inputs] == ["in/a.csv", "in/b.csv"]
+    (item,) = setting.sent()[0].detail.inputs
+    assert (item.bucket, item.key, item.etag) == ("elsewhere", "in/", None)
+
+
+def test_a_prefix_under_which_something_has_changed_is_another_batch(setting: Setting) -> None:
+    setting.objects.put("elsewhere", "in/a.csv", b"a\n1\n")
+    first, same = (setting.client.submit(["s3://elsewhere/in/"], SPEC) for _ in range(2))
+    setting.objects.put("elsewhere", "in/b.csv", b"a\n1\n")
+    assert first == same != setting.client.submit(["s3://elsewhere/in/"], SPEC)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3://elsewhere", "s3:///key"])
+def test_a_uri_that_is_none_is_a_mistake(setting: Setting, uri: str) -> None:
+    with pytest.raises(UserError, match="not an s3://bucket/key"):
+        setting.client.submit([uri], SPEC)
 
 
 @pytest.mark.parametrize("uri", ["s3://elsewhere/gone.csv", "s3://elsewhere/in/"])

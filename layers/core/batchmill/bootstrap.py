@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from batchmill.contracts.callback import ChannelName
 from batchmill.contracts.pools import Pool
-from batchmill.contracts.workflow import CancelInput, CloseInput, DispatchInput, LandInput, PlanOutput, RunInput
+from batchmill.contracts.workflow import AdmitInput, CancelInput, CloseInput, DispatchInput, LandInput, RunInput
 from batchmill.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from batchmill.ports.notifier import Notifier
     from batchmill.ports.objects import Objects
     from batchmill.ports.queue import Queue
+    from batchmill.ports.schemas import Schemas
+    from batchmill.ports.tables import Tables
     from batchmill.ports.templates import Templates
     from batchmill.steps.api import Api
     from batchmill.steps.callbacks.outbox import Outbox
@@ -54,6 +56,13 @@ def _objects() -> Objects:
 
 
 @lru_cache(maxsize=1)
+def _tables() -> Tables:
+    from batchmill.adapters.parquet import ParquetTables
+
+    return ParquetTables(_objects())
+
+
+@lru_cache(maxsize=1)
 def _batches() -> Batches:
     from batchmill.adapters.aws_clients import dynamodb_client
     from batchmill.adapters.dynamodb import DynamoBatches
@@ -74,6 +83,13 @@ def _templates() -> Templates:
     from batchmill.adapters.jinja import JinjaTemplates
 
     return JinjaTemplates()
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> Schemas:
+    from batchmill.adapters.json_schema import JsonSchemas
+
+    return JsonSchemas()
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +123,7 @@ def intake() -> Callable[[str], None]:
         _batches(),
         _answering().workflow,
         _templates(),
+        _schemas(),
         _clock(),
         settings().data_bucket,
         _pools(),
@@ -118,19 +135,35 @@ def intake() -> Callable[[str], None]:
 @lru_cache(maxsize=1)
 def plan() -> Handler:
     """RunInput to PlanOutput."""
+    from batchmill.adapters import zstd
+    from batchmill.adapters.late_tables import LateTables
+    from batchmill.domain.places import InputPlaces
     from batchmill.steps.plan import Plan
 
-    step = Plan(_objects(), _batches(), _templates(), settings().data_bucket, _pools(), settings().shard_rows)
+    told = settings()
+    step = Plan(
+        objects=_objects(),
+        batches=_batches(),
+        templates=_templates(),
+        schemas=_schemas(),
+        tables=LateTables(_objects()),
+        zstd=zstd.unpacked,
+        clock=_clock(),
+        places=InputPlaces(told.input_bucket, told.data_bucket),
+        pools=_pools(),
+        shard_rows=told.shard_rows,
+        seconds=told.plan_seconds,
+    )
     return lambda payload: step(RunInput.model_validate(payload)).model_dump()
 
 
 @lru_cache(maxsize=1)
 def admit() -> Handler:
-    """PlanOutput to AdmitOutput."""
+    """AdmitInput to AdmitOutput."""
     from batchmill.steps.admit import Admit
 
     step = Admit(_batches(), _clock(), settings().max_concurrency)
-    return lambda payload: step(PlanOutput.model_validate(payload)).model_dump()
+    return lambda payload: step(AdmitInput.model_validate(payload)).model_dump()
 
 
 @lru_cache(maxsize=1)
@@ -181,7 +214,7 @@ def land() -> Handler:
     from batchmill.adapters.arrow import ArrowParts
     from batchmill.steps.land import Land
 
-    step = Land(_objects(), _batches(), ArrowParts(), _templates(), _answering(), settings().data_bucket)
+    step = Land(_objects(), _tables(), _batches(), ArrowParts(), _answering(), settings().data_bucket)
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         step(LandInput.model_validate(payload))
@@ -227,7 +260,7 @@ def api() -> Api:
     from batchmill.steps.batch.accepting import Accepting
 
     told = settings()
-    accepting = Accepting(_batches(), _templates(), _clock(), _pools(), told.webhook_allow)
+    accepting = Accepting(_batches(), _templates(), _schemas(), _clock(), _pools(), told.webhook_allow)
     places = Places(told.input_bucket, told.data_bucket, told.intake_queue_url, told.cancel_function)
     return Api(_objects(), accepting, _queue(), LambdaFunctions(lambda_client()), _clock(), places)
 
@@ -269,18 +302,25 @@ def notify() -> Callable[[str, str, int], None]:
 def work(engine: Engine) -> Work:
     """The worker's loop over an engine that is up; made within a running event loop."""
     from batchmill.adapters.arrow import ArrowParts
+    from batchmill.adapters.aws_clients import s3_link_client
+    from batchmill.adapters.s3 import S3Objects
+    from batchmill.domain.places import InputPlaces
     from batchmill.steps.shard.attempt import Tools
+    from batchmill.steps.shard.media import Links
     from batchmill.steps.shard.window import Window
     from batchmill.steps.work import Work
 
     told = settings()
+    links = Links(S3Objects(s3_link_client()), InputPlaces(told.input_bucket, told.data_bucket))
     tools = Tools(
         objects=_objects(),
+        tables=_tables(),
         batches=_batches(),
         parts=ArrowParts(),
         templates=_templates(),
+        schemas=_schemas(),
         clock=_clock(),
-        window=Window(engine, _clock(), told.window),
+        window=Window(engine, _clock(), told.window, links),
         data_bucket=told.data_bucket,
         holder=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}",
         lease_seconds=told.lease_seconds,

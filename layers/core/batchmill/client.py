@@ -18,8 +18,9 @@ from batchmill.contracts.intake import INPUTS_LIMIT, Submission, Submitted, Subm
 from batchmill.contracts.manifest import Manifest
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
-from batchmill.domain.batch import Batch
+from batchmill.domain.batch import Batch, Input
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, Transient, UserError
+from batchmill.domain.places import bucket_and_key
 from batchmill.domain.shard import Progress, ShardState
 from batchmill.ports.batches import Batches
 from batchmill.ports.objects import Objects
@@ -128,15 +129,17 @@ class StackClient:
     def submit(self, inputs: Sequence[str], spec: BatchSpec) -> str:
         """Bring local files to the data bucket, send one submission to intake; returns the batch id.
 
-        `inputs` are local paths and s3:// URIs. Raises InputMissing for a URI that names nothing.
+        `inputs` are local paths and s3:// URIs, of objects or (with a slash at the end) of prefixes. Raises
+        InputMissing for a URI that names nothing.
         """
-        pinned = [item for name in inputs for item in self._pin(name)]
-        if len(pinned) > INPUTS_LIMIT:
-            raise UserError(f"{len(pinned)} inputs, at most {INPUTS_LIMIT} a batch: submit them in several batches")
-        key = submission.submission_id(
-            [(item.bucket, item.key, item.version_id or item.etag or "") for item in pinned], spec
-        )
-        detail = Submission(submission_id=key, inputs=pinned, spec=submission.canonical(spec))
+        if len(inputs) > INPUTS_LIMIT:
+            raise UserError(
+                f"{len(inputs)} inputs, at most {INPUTS_LIMIT} a batch: put them under one s3:// prefix, or list them "
+                "in a manifest"
+            )
+        pinned = [self._pin(name) for name in inputs]
+        key = submission.submission_id([(item.bucket, item.key, identity) for item, identity in pinned], spec)
+        detail = Submission(submission_id=key, inputs=[item for item, _ in pinned], spec=submission.canonical(spec))
         envelope = Submitted.model_validate({"detail-type": "Batch Submitted", "detail": detail})
         self._queue.send(self.outputs.intake_queue_url, envelope.model_dump_json(by_alias=True))
         return ids.batch_id(ids.submission_key(key))
@@ -219,16 +222,22 @@ class StackClient:
         finally:
             part.unlink(missing_ok=True)
 
-    def _pin(self, name: str) -> list[SubmittedInput]:
+    def _pin(self, name: str) -> tuple[SubmittedInput, str]:
+        """An input and its identity: its version or ETag; of a prefix, all that lies under it now."""
         if not name.startswith(submission.S3_SCHEME):
-            return [self._upload(Path(name))]
-        bucket, _, key = name.removeprefix(submission.S3_SCHEME).partition("/")
-        if key and not key.endswith("/"):
-            return [self._head(bucket, key)]
-        found = [self._head(bucket, item.key) for item in self._objects.list(bucket, key) if item.size]
+            item = self._upload(Path(name))
+            return item, item.version_id or item.etag or ""
+        try:
+            named = Input(*bucket_and_key(name))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if named.kind == "object":
+            item = self._head(named.bucket, named.key)
+            return item, item.version_id or item.etag or ""
+        found = [part for info in self._objects.list(named.bucket, named.key) for part in (info.key, info.etag)]
         if not found:
             raise InputMissing(f"{name}: no object under it")
-        return found
+        return SubmittedInput(bucket=named.bucket, key=named.key), ids.digest(*found)
 
     def _head(self, bucket: str, key: str) -> SubmittedInput:
         try:

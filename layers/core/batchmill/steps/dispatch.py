@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batchmill.contracts.pools import Pool
 from batchmill.contracts.workflow import DispatchInput, ShardMessage
@@ -30,6 +30,8 @@ class Dispatch:
     clock: Clock
     data_bucket: str
     pools: Mapping[str, Pool]
+    placed: dict[tuple[str, int], Placement] = field(default_factory=dict, compare=False)
+    """Where shards go, by batch and run: a plan of many inputs has megabytes, and is fixed once it is admitted."""
 
     def __call__(self, asked: DispatchInput) -> None:
         """Send the shard. Raises Cancelled or DeadlineExceeded, which end the task; Transient, which is retried.
@@ -71,7 +73,12 @@ class Dispatch:
 
     def _place(self, batch: Batch, run: int) -> Placement:
         """Where the shard goes. The route is one pool, so a rerouted shard is sent there anew."""
-        document = Documents(self.objects, self.data_bucket, batch.batch_id, run).plan()
-        if document.spec.pool not in self.pools:
-            raise SpecInvalid(f"pool {document.spec.pool!r} is no longer deployed")
-        return Placement("ecs", document.spec.pool, document.fingerprint)
+        name = (batch.batch_id, run)
+        if name not in self.placed:
+            document = Documents(self.objects, self.data_bucket, *name).plan()
+            self.placed.clear()  # one batch is enough: its shards come one after the other
+            self.placed[name] = Placement("ecs", document.spec.pool, document.fingerprint)
+        place = self.placed[name]
+        if place.pool not in self.pools:
+            raise SpecInvalid(f"pool {place.pool!r} is no longer deployed")
+        return place

@@ -21,9 +21,11 @@ from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, closing_again, moved, with_problem
 from batchmill.domain.errors import AlreadyExists, BatchNotFound, Gone, SpecInvalid, UserError
+from batchmill.domain.places import SCHEME, bucket_and_key
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
+from batchmill.ports.schemas import Schemas
 from batchmill.ports.templates import Templates
 from batchmill.ports.workflow import Workflow
 from batchmill.steps.batch.accepting import Accepting
@@ -44,6 +46,7 @@ class Intake:
     batches: Batches
     workflow: Workflow
     templates: Templates
+    schemas: Schemas
     clock: Clock
     data_bucket: str
     pools: Mapping[str, Pool]
@@ -150,7 +153,7 @@ class Intake:
 
     @property
     def _accepting(self) -> Accepting:
-        return Accepting(self.batches, self.templates, self.clock, self.pools, self.webhook_allow)
+        return Accepting(self.batches, self.templates, self.schemas, self.clock, self.pools, self.webhook_allow)
 
     def _refuse(self, submission: str, inputs: Sequence[Input], error: UserError, data: Mapping[str, object]) -> None:
         batch = self._accepting.blank(submission, inputs, callable_webhook(data, self.webhook_allow))
@@ -217,11 +220,11 @@ def _parse_batch_file(text: bytes, source: str) -> BatchFile:
 
 
 def _named_input(name: str, beside: Input) -> Input:
-    """An input that a batch file names: an s3:// URI, or a key beside the file."""
-    if name.startswith("s3://"):
-        bucket, slash, key = name.removeprefix("s3://").partition("/")
-        if not (bucket and slash and key):
-            raise SpecInvalid(f"{beside.uri}: inputs: not an s3://bucket/key: {name!r}")
-        return Input(bucket, key)
+    """An input that a batch file names: an s3:// URI, or a key beside the file; with a slash at its end, a prefix."""
+    if name.startswith(SCHEME):
+        try:
+            return Input(*bucket_and_key(name))
+        except ValueError as error:
+            raise SpecInvalid(f"{beside.uri}: inputs: {error}") from None
     folder = beside.key.rpartition("/")[0]
     return Input(beside.bucket, f"{folder}/{name}" if folder else name)
