@@ -14,6 +14,9 @@ from building.artifacts import Artifact
 NEVER_IMPORTED = ("local", "commands", "cli.py", "__main__.py", "client.py", "console.py")
 """Of batchmill: all that stands above `bootstrap` in the import directions, so that no function and no worker can."""
 
+NEVER_LOADED = ("yaml/_yaml*.so", "jsonschema/tests", "jsonschema/benchmarks")
+"""Of the packages beside it: libyaml's binding, for batchmill asks for the loader in Python, and others' own tests."""
+
 # Checked against nothing: a file's time does not outlive its way through a zip file and a layer.
 _COMPILE = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
 
@@ -21,12 +24,13 @@ _COMPILE = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
 def trim(built: list[Artifact]) -> None:
     """Remove from every layer what production never imports."""
     for layer in _layers(built):
-        for name in NEVER_IMPORTED:
-            path = layer / "python/batchmill" / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        packages = layer / "python"
+        for pattern in (*(f"batchmill/{name}" for name in NEVER_IMPORTED), *NEVER_LOADED):
+            for path in list(packages.glob(pattern)):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
 
 def compile_all(python: Path, built: list[Artifact]) -> None:

@@ -12,6 +12,6 @@ log = logger()
 
 @observed(log)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """PlanOutput to AdmitOutput, as the state machine passes them."""
+    """AdmitInput to AdmitOutput, as the state machine passes them."""
     log.append_keys(batch_id=event["batch_id"])
     return bootstrap.admit()(event)

@@ -21,7 +21,7 @@ OURS = {"batchmill", "batchmill.bootstrap", "batchmill.observability"} | {
 
 # Installed here, but not in a function: neither the core layer nor Lambda's runtime has them.
 ABSENT = ["aiohttp", "click", "flask", "moto", "numpy", "rich", "safetensors", "samtranslator", "tokenizers", "uv"]
-WITH_ARROW = {"land"}
+WITH_ARROW = {"land"}  # plan has the layer too, and loads without it: pyarrow comes with the first Parquet or zstd
 
 LOAD = """
 import importlib, json, sys

@@ -75,7 +75,7 @@ def test_every_field_of_a_batch_is_kept(batches: Batches) -> None:
         run=2,
         closings=1,
         ending=BatchStatus.EXPIRED,
-        problems=(Problem("empty_input", "no rows", "input", 4), Problem("other", "message")),
+        problems=(Problem("empty_file", "no rows", "input", 4), Problem("other", "message")),
         shards=12,
         counts=Counts(5, 3, 2),
         prompt_tokens=2**40,

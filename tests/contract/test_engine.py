@@ -24,7 +24,7 @@ def chat(prompt: str, **more: object) -> dict[str, object]:
 async def send_to(server: ScriptedServer, body: dict[str, object], path: str = CHAT) -> Reply:
     engine = AiohttpEngine(server.url, timeout_s=5)
     try:
-        return await engine.send(path, body)
+        return await engine.send(path, json.dumps(body).encode())
     finally:
         await engine.close()
 
@@ -57,10 +57,10 @@ async def test_an_answer_comes_back_as_it_was_sent(server: ScriptedServer) -> No
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 async def test_the_address_may_be_given_with_or_without_v1(server: ScriptedServer, suffix: str) -> None:
     engine = AiohttpEngine(server.url.removesuffix("/v1") + suffix)
-    reply = await engine.send("/v1/embeddings", {"model": "any", "input": "hello"})
+    reply = await engine.send("/v1/embeddings", b'{"model": "any", "input": "hello"}')
     assert reply.status == 200
     assert json.loads(reply.body)["data"][0]["embedding"] == pytest.approx(expected_vector("hello"))
-    assert await engine.models() == ["scripted"]
+    assert await engine.models() == {"scripted": None}
     await engine.close()
 
 
@@ -89,7 +89,7 @@ async def test_a_lost_connection_is_status_0_with_a_name(kind: FaultKind) -> Non
 async def test_a_hanging_engine_is_status_0_after_the_time_limit() -> None:
     async with ScriptedServer(Script(faults=(Fault(kind=FaultKind.HANG),))) as server:
         engine = AiohttpEngine(server.url, timeout_s=0.2)
-        reply = await engine.send(CHAT, chat("hello"))
+        reply = await engine.send(CHAT, json.dumps(chat("hello")).encode())
         await engine.close()
     assert reply.status == 0
     assert "Timeout" in reply.error
@@ -99,7 +99,7 @@ async def test_nobody_listening_is_status_0_and_not_healthy() -> None:
     async with ScriptedServer() as server:
         url = server.url
     engine = AiohttpEngine(url, timeout_s=2)
-    reply = await engine.send(CHAT, chat("hello"))
+    reply = await engine.send(CHAT, json.dumps(chat("hello")).encode())
     assert (reply.status, reply.error) == (0, "ClientConnectorError")
     assert not await engine.healthy()
     with pytest.raises(Transient, match="no list of models"):
@@ -112,6 +112,15 @@ async def test_a_lone_surrogate_reaches_the_engine(server: ScriptedServer) -> No
     assert reply.status == 200
 
 
-async def test_a_body_that_is_no_json_is_the_callers_mistake(server: ScriptedServer) -> None:
-    with pytest.raises(TypeError):
-        await send_to(server, chat("hello", when=object()))
+async def test_the_models_are_told_with_their_context_where_the_server_tells_it() -> None:
+    async with ScriptedServer(Script(models=("one", "two"), max_model_len=4096)) as server:
+        engine = AiohttpEngine(server.url)
+        assert list((await engine.models()).items()) == [("one", 4096), ("two", 4096)]
+        await engine.close()
+
+
+async def test_a_tokenizer_counts_where_there_is_one() -> None:
+    async with ScriptedServer(Script(tokenizer=True)) as server:
+        assert json.loads((await send_to(server, chat("three words here"), "/tokenize")).body)["count"] == 3
+    async with ScriptedServer() as server:
+        assert (await send_to(server, chat("three words here"), "/tokenize")).status == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -136,6 +137,25 @@ def test_create_writes_once_with_its_metadata(objects: Objects, size: int) -> No
 
 
 @pytest.mark.parametrize("size", [100, 6 * MIB])
+def test_what_is_created_as_temporary_is_there_like_anything_else(objects: Objects, size: int) -> None:
+    objects.create(PLAIN, "piece", b"x" * size, {"next-line": "7"}, temporary=True)
+    info = objects.head(PLAIN, "piece")
+    assert (info.size, dict(info.metadata)) == (size, {"next-line": "7"})
+    with pytest.raises(AlreadyExists):
+        objects.create(PLAIN, "piece", b"other", {}, temporary=True)
+
+
+@pytest.mark.parametrize(
+    "key", ["a folder/b c.txt", "ü/日本.txt", "a+b.txt", "50%.txt", "%41.txt", "a/?b=1&c#d.txt", "folder/"]
+)
+def test_a_key_is_what_it_is_in_listings_heads_and_reads(objects: Objects, key: str) -> None:
+    objects.put(PLAIN, key, b"content")
+    (listed,) = objects.list(PLAIN, key[:2])
+    assert (listed.key, listed.size) == (key, 7)
+    assert objects.read(listed, 0, 7) == objects.read(objects.head(PLAIN, key), 0, 7) == b"content"
+
+
+@pytest.mark.parametrize("size", [100, 6 * MIB])
 @pytest.mark.parametrize("bucket", [PLAIN, VERSIONED])
 def test_of_two_creates_the_first_stays(objects: Objects, bucket: str, size: int) -> None:
     objects.create(bucket, "part", b"first", {"attempt": "1"})
@@ -167,3 +187,13 @@ def test_a_long_listing_is_whole(objects: Objects) -> None:
     for number in range(1003):
         objects.put(PLAIN, f"k/{number:05d}", b"")
     assert [info.key for info in objects.list(PLAIN, "k/")] == [f"k/{number:05d}" for number in range(1003)]
+
+
+@pytest.mark.parametrize("key", ["a/b.png", "with space + plus % percent.png", "é/日本.png"])
+def test_a_link_is_of_one_key_for_a_while_whether_it_is_there_or_not(objects: Objects, key: str) -> None:
+    link = urlsplit(objects.presign(PLAIN, key, 900))
+    assert link.scheme == "https"
+    assert PLAIN in link.netloc + link.path
+    assert unquote(link.path).endswith(f"/{key}")
+    assert parse_qs(link.query)["X-Amz-Expires"] == ["900"]
+    assert "X-Amz-Signature" in parse_qs(link.query)

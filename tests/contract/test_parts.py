@@ -38,6 +38,8 @@ def outcome(row: int = 0, **columns: str | None) -> Outcome:
         attempt=1,
         request_sha256="0" * 64,
         response_sha256="f" * 64,
+        template_sha256="e" * 64,
+        repairs=2,
     )
 
 

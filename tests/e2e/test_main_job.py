@@ -73,7 +73,8 @@ def test_ten_malformed_rows_of_a_thousand_are_ten_typed_errors_that_name_their_l
     errors = [row for row in stack.rows(batch_id) if row["status"] == "error"]
     named = {int(row["error_message"].split(":")[0].removeprefix("line ")) for row in errors}
     assert named == {index + 1 for index in bad}
-    assert {row["error_code"] for row in errors} == {"invalid_json", "invalid_row", "invalid_utf8", "template_error"}
+    codes = {"invalid_json_line", "invalid_row", "invalid_utf8", "render_failed"}
+    assert {row["error_code"] for row in errors} == codes
 
 
 def test_openai_batch_lines_run_as_they_are(stack: Deployed) -> None:
@@ -108,7 +109,7 @@ def test_a_csv_with_quoted_newlines_carries_its_columns(stack: Deployed) -> None
 @pytest.mark.parametrize(
     ("key", "body", "profile", "code"),
     [
-        ("embed/empty.jsonl", b"", None, "empty_input"),
+        ("embed/empty.jsonl", b"", None, "empty_file"),
         ("wrong/x.jsonl", b'{"text": "x"}\n', "endpoint: 5\n", "invalid_spec"),
         ("broken/x.jsonl", b'{"text": "x"}\n', "endpoint: [\n", "invalid_spec"),
         (

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
+from urllib.parse import quote
 
 from batchmill.domain.errors import AlreadyExists, Gone, InputChanged, InputMissing
 from batchmill.ports.objects import ObjectInfo
@@ -31,13 +32,15 @@ class MemoryObjects:
     """Implements `ports.objects.Objects`. Buckets exist as they are named; those in `versioned` keep versions.
 
     `on_created` is called after each write, as S3's Object Created event is sent. `before` and `after` are called
-    around each operation and may raise, `after` when the write has taken place: a lost answer.
+    around each operation and may raise, `after` when the write has taken place: a lost answer. `temporary` holds the
+    keys of what was written so.
     """
 
     versioned: frozenset[str] = frozenset()
     on_created: Callable[[ObjectInfo], None] | None = None
     before: Hook | None = None
     after: Hook | None = None
+    temporary: set[str] = field(default_factory=set)
     _stored: dict[tuple[str, str], list[_Version]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -69,16 +72,21 @@ class MemoryObjects:
         *,
         temporary: bool = False,
     ) -> None:
-        self._written("put", bucket, key, lambda: self._store(bucket, key, body, {}))
+        self._written("put", bucket, key, lambda: self._store(bucket, key, body, {}, temporary))
 
-    def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+    def create(
+        self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str], *, temporary: bool = False
+    ) -> None:
         def store() -> ObjectInfo:
             with self._lock:
                 if self.exists(bucket, key):
                     raise AlreadyExists(f"{key} is there already")
-                return self._store(bucket, key, body, metadata)
+                return self._store(bucket, key, body, metadata, temporary)
 
         self._written("create", bucket, key, store)
+
+    def presign(self, bucket: str, key: str, seconds: int) -> str:
+        return f"https://{bucket}.memory/{quote(key)}?X-Amz-Expires={seconds}&X-Amz-Signature=fake"
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         self._around("list", bucket, prefix, lambda: None)
@@ -117,7 +125,11 @@ class MemoryObjects:
                 return version
         raise Gone(f"s3://{bucket}/{key}: nothing is there")
 
-    def _store(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> ObjectInfo:
+    def _store(
+        self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str], temporary: bool = False
+    ) -> ObjectInfo:
+        if temporary:
+            self.temporary.add(key)
         version_id = f"v{next(self._numbers)}" if bucket in self.versioned else None
         own = {name.lower(): value for name, value in metadata.items()}
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -69,7 +69,7 @@ class Machine:
         created = self.states.create_state_machine(name="batch", definition=rendered(), roleArn=ROLE)
         self.arn: str = created["stateMachineArn"]
         functions.handlers.update(
-            Plan=lambda payload: {**payload, "shards": self.listing("plan/shards.json", 3)},
+            Plan=lambda payload: {**payload, "done": True, "shards": self.listing("plan/shards.json", 3)},
             Admit=lambda payload: {**payload, "seconds_left": 60, "max_concurrency": 10},
             Dispatch=self.succeed,
             Close=lambda payload: self.missing(payload, 0),

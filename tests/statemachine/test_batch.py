@@ -37,6 +37,32 @@ def test_a_batch_whose_shards_all_get_their_parts_is_planned_dispatched_closed_a
     assert machine.called("Complete") == [IDS]
 
 
+def test_a_plan_that_is_not_done_is_called_again_until_it_is(machine: Machine) -> None:
+    def plan(payload: dict[str, Any]) -> dict[str, Any]:
+        if len(machine.called("Plan")) < 4:
+            return {**payload, "done": False, "shards": None}
+        return {**payload, "done": True, "shards": machine.listing("plan/shards.json", 2)}
+
+    machine.on("Plan", plan)
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.called("Plan") == [IDS] * 4
+    assert machine.called("Admit") == [{**IDS, "shards": {"bucket": "data", "key": "plan/shards.json", "count": 2}}]
+    assert shards(machine.called("Dispatch")) == {0: 1, 1: 1}
+
+
+def test_a_plan_that_fails_after_it_has_gone_on_is_closed_with_the_errors_name(machine: Machine) -> None:
+    def plan(payload: dict[str, Any]) -> dict[str, Any]:
+        if len(machine.called("Plan")) < 3:
+            return {**payload, "done": False, "shards": None}
+        raise FunctionError("InputTooLarge")
+
+    machine.on("Plan", plan)
+    assert machine.run()["status"] == "SUCCEEDED"
+    [payload] = machine.called("Close")
+    assert payload["error"]["Error"] == "InputTooLarge"
+    assert machine.called("Admit") == []
+
+
 def test_dispatch_is_told_its_token_its_ids_and_its_shard(machine: Machine) -> None:
     machine.run()
     for payload in machine.called("Dispatch"):
@@ -81,7 +107,7 @@ def test_a_batch_that_cannot_begin_is_closed_with_the_errors_name(machine: Machi
 
 def test_a_list_of_shards_that_is_not_there_is_an_error_for_close(machine: Machine) -> None:
     gone = {"bucket": "data", "key": "nowhere.json", "count": 3}
-    machine.on("Plan", lambda payload: {**payload, "shards": gone})
+    machine.on("Plan", lambda payload: {**payload, "done": True, "shards": gone})
     machine.run()
     assert [payload["error"] is None for payload in machine.called("Close")] == [False]
     assert machine.called("Complete") == [IDS]
@@ -187,7 +213,7 @@ def test_no_more_shards_run_at_a_time_than_admit_says(machine: Machine) -> None:
 
 
 def test_a_hundred_shards_are_each_dispatched_once(machine: Machine) -> None:
-    machine.on("Plan", lambda payload: {**payload, "shards": machine.listing("plan/shards.json", 100)})
+    machine.on("Plan", lambda payload: {**payload, "done": True, "shards": machine.listing("plan/shards.json", 100)})
     machine.on("Admit", lambda payload: {**payload, "seconds_left": 60, "max_concurrency": 50})
     assert machine.run()["status"] == "SUCCEEDED"
     assert shards(machine.called("Dispatch")) == dict.fromkeys(range(100), 1)

@@ -74,7 +74,7 @@ class Workers:
         if not self.hands:
             return
         hand = self.random.choice(self.hands)
-        rows = list(span_rows(self.world.objects, hand.document, hand.shard.span))
+        rows = list(span_rows(self.world.objects, self.world.land.tables, hand.document, hand.shard.span))
         left = [row for row in rows if row.row not in hand.done]
         moves: list[Callable[[], None]] = [lambda: self._save(hand), lambda: self._renew(hand)]
         if left:

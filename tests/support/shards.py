@@ -49,7 +49,7 @@ class Running:
 
     def outcomes(self, n: int = 0, attempt: int = 1) -> list[Outcome]:
         """A result for each row of the shard."""
-        rows = span_rows(self.world.objects, self.documents.plan(), self.items[n].span())
+        rows = span_rows(self.world.objects, self.world.land.tables, self.documents.plan(), self.items[n].span())
         return [
             Outcome(
                 f"row-{n:05d}-{row.row:06d}", n, row.row, "ok", output_text=str(row.columns["text"]), attempt=attempt

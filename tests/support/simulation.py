@@ -193,7 +193,7 @@ class Simulation(Workers):
             self.close()
             self.receive()
             for hand in list(self.hands):
-                rows = list(span_rows(self.world.objects, hand.document, hand.shard.span))
+                rows = list(span_rows(self.world.objects, self.world.land.tables, hand.document, hand.shard.span))
                 for row in rows:
                     if row.row not in hand.done:
                         self._ask(hand, row.row, str(row.columns["text"]))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from batchmill.adapters.parquet import ParquetTables
+from batchmill.domain.places import InputPlaces
 from batchmill.ports.engine import Reply
 from batchmill.ports.queue import Received
 from batchmill.steps.shard.attempt import Tools
+from batchmill.steps.shard.media import Links
 from batchmill.steps.shard.window import Window
 from batchmill.steps.work import Work
 from fakes.clock import FakeClock
 from fakes.engine import ScriptedEngine
 from support.shards import Running
-from support.world import DATA, QUEUE
+from support.world import DATA, INPUT, QUEUE
 
 LEASE = 0.15
 """Real seconds: a worker renews three times as often."""
@@ -24,11 +27,13 @@ def worker(running: Running, engine: ScriptedEngine, checkpoint_seconds: float =
     world = running.world
     tools = Tools(
         objects=world.objects,
+        tables=ParquetTables(world.objects),
         batches=world.batches,
         parts=world.parts,
         templates=world.templates,
+        schemas=world.schemas,
         clock=clock,
-        window=Window(engine, clock, window),
+        window=Window(engine, clock, window, Links(world.objects, InputPlaces(INPUT, DATA))),
         data_bucket=DATA,
         holder=f"worker-{id(engine)}",
         lease_seconds=LEASE,

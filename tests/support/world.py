@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from batchmill.adapters import zstd
 from batchmill.adapters.jinja import JinjaTemplates
+from batchmill.adapters.json_schema import JsonSchemas
+from batchmill.adapters.parquet import ParquetTables
 from batchmill.contracts.callback import CallbackMessage
 from batchmill.contracts.pools import Pool
-from batchmill.contracts.workflow import AdmitOutput, RunInput
+from batchmill.contracts.workflow import AdmitInput, AdmitOutput, RunInput
 from batchmill.domain import ids
 from batchmill.domain.places import InputPlaces
 from batchmill.domain.request import Outcome
@@ -61,16 +64,29 @@ class World:
     def __post_init__(self) -> None:
         self.objects = MemoryObjects(versioned=frozenset({INPUT}), on_created=self._created)
         self.queue = MemoryQueue(self.clock)
-        self.templates = JinjaTemplates()
+        self.templates, self.schemas = JinjaTemplates(), JsonSchemas()
         self.pools = {"default": Pool(queue_url=QUEUE, model="m", cluster="pools", service="default")}
         self.capacity = MemoryCapacity({("pools", "default"): 0})
         answering = Answering(self.batches, self.workflow, self.clock)
         o, b, c = self.objects, self.batches, self.clock
         outbox = Outbox(b, self.queue, CALLBACKS)
         places = InputPlaces(INPUT, DATA, (OTHER,))
-        accepting = Accepting(b, self.templates, c, self.pools, places)
+        accepting = Accepting(b, self.templates, self.schemas, c, self.pools, places)
         self.intake = Intake(o, b, self.workflow, accepting, c, DATA, outbox)
-        self.plan = Plan(o, b, self.templates, DATA, self.pools, self.shard_rows)
+        tables = ParquetTables(o)
+        self.plan = Plan(
+            objects=o,
+            batches=b,
+            templates=self.templates,
+            schemas=self.schemas,
+            tables=tables,
+            zstd=zstd.unpacked,
+            clock=c,
+            places=places,
+            pools=self.pools,
+            shard_rows=self.shard_rows,
+            seconds=720.0,
+        )
         self.admit = Admit(b, c, 10)
         self.sending = Sending(b, self.queue, self.capacity, c, self.pools)
         self.dispatch = Dispatch(o, b, self.sending, answering, c, DATA)
@@ -80,7 +96,7 @@ class World:
         self.pause = Pause(b, releasing, c)
         self.cancel = Cancel(b, answering, c)
         self.close = Close(o, b, c, DATA, LEASE)
-        self.land = Land(o, b, self.parts, self.templates, answering, DATA)
+        self.land = Land(o, tables, b, self.parts, answering, DATA)
         self.complete = Complete(o, b, c, DATA, outbox)
         self.functions = MemoryFunctions()
         self.api = Api(o, accepting, self.queue, self.functions, c, Places(DATA, INTAKE, "cancel", "pause"))
@@ -95,9 +111,15 @@ class World:
         detail = json.loads(event)["detail"]["object"]
         return ids.batch_id(ids.object_key(INPUT, key, detail["version-id"]))
 
+    def planned(self, batch_id: str, run: int = 0) -> AdmitInput:
+        """Plan, in as many calls as that takes."""
+        while (made := self.plan(RunInput(batch_id=batch_id, run=run))).shards is None:
+            assert not made.done
+        return AdmitInput(batch_id=batch_id, run=run, shards=made.shards)
+
     def open(self, batch_id: str, run: int = 0) -> AdmitOutput:
         """Plan and admit."""
-        return self.admit(self.plan(RunInput(batch_id=batch_id, run=run)))
+        return self.admit(self.planned(batch_id, run))
 
     def documents(self, batch_id: str, run: int = 0) -> Documents:
         """The run's documents."""

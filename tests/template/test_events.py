@@ -14,12 +14,12 @@ from batchmill.contracts.api import Call, CreateBatch, Presented
 from batchmill.contracts.callback import CallbackMessage, ChannelName
 from batchmill.contracts.intake import ENVELOPE, ObjectCreated
 from batchmill.contracts.workflow import (
+    AdmitInput,
     CancelInput,
     CloseInput,
     DispatchInput,
     LandInput,
     PauseInput,
-    PlanOutput,
     RunInput,
     ShardMessage,
 )
@@ -30,7 +30,7 @@ SAMPLES = {path.stem: json.loads(path.read_text()) for path in (PROJECT / "event
 
 CONTRACTS: dict[str, Callable[[Any], Any]] = {
     "plan": RunInput.model_validate,
-    "admit": PlanOutput.model_validate,
+    "admit": AdmitInput.model_validate,
     "dispatch": DispatchInput.model_validate,
     "close": CloseInput.model_validate,
     "land": LandInput.model_validate,

@@ -129,9 +129,10 @@ def test_the_pools_variable_is_json_of_one_pool(template: Template) -> None:
     ]
     assert len(values) == 1
     [pool] = json.loads(values[0]).values()
-    assert set(pool) == {"queue_url", "model", "revision", "quantization"} | (
-        {"cluster", "service"} if template is ROOT else set()  # a worker wakes nobody
-    )
+    extra = (
+        {"cluster", "service", "tokens_per_second"} if template is ROOT else set()
+    )  # a worker wakes and plans nothing
+    assert set(pool) == {"queue_url", "model", "revision", "quantization"} | extra
 
 
 @pytest.mark.parametrize("name", NESTED)
@@ -170,8 +171,14 @@ def test_the_stack_tells_a_person_what_there_is() -> None:
     assert told | {"PauseFunctionName", "PoolQueueUrl", "ClusterName", "ServiceName"} <= set(ROOT.document["Outputs"])
 
 
-def test_pyarrow_is_attached_where_parquet_is_written_and_nowhere_else() -> None:
-    assert [name for name, f in FUNCTIONS.items() if {"Ref": "ArrowLayer"} in f["Layers"]] == ["LandFunction"]
+def test_pyarrow_is_attached_where_parquet_is_read_or_written_and_nowhere_else() -> None:
+    with_arrow = {name for name, f in FUNCTIONS.items() if {"Ref": "ArrowLayer"} in f["Layers"]}
+    assert with_arrow == {"PlanFunction", "LandFunction"}
+
+
+def test_plan_stops_by_itself_well_before_it_is_stopped() -> None:
+    plan = FUNCTIONS["PlanFunction"]
+    assert float(plan["Environment"]["Variables"]["BATCHMILL_PLAN_SECONDS"]) + 120 <= plan["Timeout"]
 
 
 def test_the_table_has_the_indexes_that_the_records_are_written_for() -> None:

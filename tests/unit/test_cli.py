@@ -64,7 +64,7 @@ def test_two_ways_to_a_body_are_told_before_anything_starts(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
     said = mistake(capsys, "run", table, "-o", tmp_path / "out", *EMBED, "--prompt", "{{ body }}")
-    assert "give one of prompt, input and body" in said
+    assert "give one of prompt or messages, input and body" in said
 
 
 def test_an_endpoint_that_the_embedded_engine_lacks_is_told_before_anything_starts(

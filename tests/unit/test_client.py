@@ -107,7 +107,21 @@ def test_an_s3_prefix_stands_for_the_objects_under_it(setting: Setting) -> None:
     for key in ("in/b.csv", "in/a.csv", "other.csv"):
         setting.objects.put("elsewhere", key, b"a\n1\n")
     setting.client.submit(["s3://elsewhere/in/"], SPEC)
-    assert [item.key for item in setting.sent()[0].detail.inputs] == ["in/a.csv", "in/b.csv"]
+    (item,) = setting.sent()[0].detail.inputs
+    assert (item.bucket, item.key, item.etag) == ("elsewhere", "in/", None)
+
+
+def test_a_prefix_under_which_something_has_changed_is_another_batch(setting: Setting) -> None:
+    setting.objects.put("elsewhere", "in/a.csv", b"a\n1\n")
+    first, same = (setting.client.submit(["s3://elsewhere/in/"], SPEC) for _ in range(2))
+    setting.objects.put("elsewhere", "in/b.csv", b"a\n1\n")
+    assert first == same != setting.client.submit(["s3://elsewhere/in/"], SPEC)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3://elsewhere", "s3:///key"])
+def test_a_uri_that_is_none_is_a_mistake(setting: Setting, uri: str) -> None:
+    with pytest.raises(UserError, match="not an s3://bucket/key"):
+        setting.client.submit([uri], SPEC)
 
 
 @pytest.mark.parametrize("uri", ["s3://elsewhere/gone.csv", "s3://elsewhere/in/"])
@@ -122,15 +136,6 @@ def test_a_uri_that_the_stack_may_not_read_is_refused_before_it_is_looked_up(set
     with pytest.raises(SpecInvalid, match=said):
         setting.client.submit([uri], SPEC)
     assert setting.queue.messages == {}
-
-
-def test_the_buckets_beside_its_own_are_those_that_the_stack_tells_of() -> None:
-    told = dict.fromkeys(
-        ("InputBucket", "DataBucket", "IntakeQueueUrl", "TableName", "StateMachineArn", "CancelFunctionName"), "x"
-    )
-    told["PauseFunctionName"] = "x"
-    assert StackOutputs.read(told, "s").places.others == ()
-    assert StackOutputs.read({**told, "OtherBuckets": "a,b"}, "s").places.others == ("a", "b")
 
 
 def test_a_batch_that_intake_has_not_seen_is_queued(setting: Setting) -> None:
@@ -276,11 +281,6 @@ def test_a_manifest_is_read_without_a_copy_and_may_not_be_there(setting: Setting
     setting.objects.put("data", key, b"{}")
     with pytest.raises(Transient, match="not a manifest that this version reads"):
         setting.client.manifest(batch)
-
-
-def test_a_stack_without_the_outputs_is_not_taken_for_batchmills() -> None:
-    with pytest.raises(UserError, match=r"no output DataBucket.*is it a batchmill stack"):
-        StackOutputs.read({"InputBucket": "x"}, "other")
 
 
 def test_a_file_that_is_gone_is_missing(tmp_path: Path) -> None:

@@ -104,9 +104,9 @@ def parts(folder: Path) -> list[Path]:
     results.mkdir(parents=True)
     outcomes = [
         Outcome("a", 0, 0, "ok", output_text="x"),
-        Outcome("b", 0, 1, "error", error_code="invalid_json", error_message="line 2: not JSON"),
+        Outcome("b", 0, 1, "error", error_code="invalid_json_line", error_message="line 2: not JSON"),
         Outcome("c", 0, 2, "error", error_code="engine_rejected", error_message="too long"),
-        Outcome("d", 0, 3, "error", error_code="invalid_json", error_message="line 4: not JSON"),
+        Outcome("d", 0, 3, "error", error_code="invalid_json_line", error_message="line 4: not JSON"),
     ]
     path = results / "part-00000.parquet"
     path.write_bytes(ArrowParts().encode(outcomes, []))
@@ -115,7 +115,7 @@ def parts(folder: Path) -> list[Path]:
 
 def test_failed_rows_are_counted_by_code_and_the_first_are_shown(tmp_path: Path) -> None:
     counts, first = read_errors(parts(tmp_path), samples=2)
-    assert list(counts.items()) == [("invalid_json", 2), ("engine_rejected", 1)]
+    assert list(counts.items()) == [("invalid_json_line", 2), ("engine_rejected", 1)]
     assert [(row.custom_id, row.message) for row in first] == [("b", "line 2: not JSON"), ("c", "too long")]
 
 
@@ -129,8 +129,8 @@ def test_the_summary_says_what_where_how_long_and_what_failed(tmp_path: Path) ->
             [tmp_path / "results" / "part-00000.parquet"],
             2_000,
             tmp_path / "manifest.json",
-            {"invalid_json": 10},
-            [("row-1", "invalid_json", "line 4: not JSON")],
+            {"invalid_json_line": 10},
+            [("row-1", "invalid_json_line", "line 4: not JSON")],
         )
     )
     for part in (
@@ -139,7 +139,7 @@ def test_the_summary_says_what_where_how_long_and_what_failed(tmp_path: Path) ->
         "p (x) line 3: oh",
         "1,000: 990 ok, 10 error",
         "5,000 in",
-        "10 x invalid_json",
+        "10 x invalid_json_line",
         "row-1: line 4: not JSON",
         "and 9 more",
         f"{tmp_path / 'results'} (1 file, 2.0 kB)",
@@ -166,7 +166,7 @@ def test_the_reading_commands_work_as_printed(tmp_path: Path, name: str) -> None
     for command in console.reading(folder):
         done = subprocess.run(_with_this_python(command), shell=True, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert "invalid_json" in done.stdout or "custom_id" in done.stdout
+        assert "invalid_json_line" in done.stdout or "custom_id" in done.stdout
 
 
 def _with_this_python(command: str) -> str:

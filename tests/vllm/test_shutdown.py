@@ -11,7 +11,7 @@ import aiohttp
 from batchmill.adapters.engine import AiohttpEngine
 from batchmill.adapters.engine_process import EngineProcess
 
-LONG = {"model": "tiny-llama", "prompt": "go on", "max_tokens": 900, "ignore_eos": True}
+LONG = b'{"model": "tiny-llama", "prompt": "go on", "max_tokens": 900, "ignore_eos": true}'
 
 
 def living(session: int) -> list[str]:

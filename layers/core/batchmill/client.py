@@ -16,15 +16,18 @@ from pydantic import ValidationError
 from batchmill.commands import submission
 from batchmill.contracts.intake import INPUTS_LIMIT, Submission, Submitted, SubmittedInput
 from batchmill.contracts.manifest import Manifest
+from batchmill.contracts.outputs import StackOutputs
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, Input, pausing
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, Transient, UserError
-from batchmill.domain.places import InputPlaces
+from batchmill.domain.places import bucket_and_key
 from batchmill.domain.shard import Progress, ShardState
 from batchmill.ports.batches import Batches
 from batchmill.ports.objects import Objects
 from batchmill.ports.queue import Queue
+
+__all__ = ["StackOutputs"]  # of what is imported here
 
 _DOWNLOADS = 8
 _HASH_BLOCK = 1024 * 1024
@@ -48,36 +51,6 @@ class Functions(Protocol):
     def invoke(self, name: str, payload: bytes) -> bytes:
         """Raises Transient where the function failed."""
         ...
-
-
-@dataclass(frozen=True)
-class StackOutputs:
-    """What a stack says of itself."""
-
-    input_bucket: str
-    data_bucket: str
-    intake_queue_url: str
-    table: str
-    state_machine_arn: str
-    cancel_function: str
-    pause_function: str
-    readable_buckets: tuple[str, ...] = field(default=(), kw_only=True)
-
-    @classmethod
-    def read(cls, outputs: Mapping[str, str], stack_name: str) -> StackOutputs:
-        """From a stack's outputs by name. Raises UserError for a stack that is not batchmill's."""
-        places = ("InputBucket", "DataBucket", "IntakeQueueUrl", "TableName")
-        names = (*places, "StateMachineArn", "CancelFunctionName", "PauseFunctionName")
-        missing = [name for name in names if name not in outputs]
-        if missing:
-            raise UserError(f"stack {stack_name} has no output {', '.join(missing)}: is it a batchmill stack?")
-        others = tuple(filter(None, outputs.get("OtherBuckets", "").split(",")))
-        return cls(*(outputs[name] for name in names), readable_buckets=others)
-
-    @property
-    def places(self) -> InputPlaces:
-        """Where inputs may lie."""
-        return InputPlaces(self.input_bucket, self.data_bucket, self.readable_buckets)
 
 
 @dataclass(frozen=True)
@@ -138,16 +111,17 @@ class StackClient:
     def submit(self, inputs: Sequence[str], spec: BatchSpec) -> str:
         """Bring local files to the data bucket, send one submission to intake; returns the batch id.
 
-        `inputs` are local paths and s3:// URIs. Raises InputMissing for a URI that names nothing, SpecInvalid for one
-        that the stack may not read.
+        `inputs` are local paths and s3:// URIs, of objects or (with a slash at the end) of prefixes. Raises
+        InputMissing for a URI that names nothing, SpecInvalid for one that the stack may not read.
         """
-        pinned = [item for name in inputs for item in self._pin(name)]
-        if len(pinned) > INPUTS_LIMIT:
-            raise UserError(f"{len(pinned)} inputs, at most {INPUTS_LIMIT} a batch: submit them in several batches")
-        key = submission.submission_id(
-            [(item.bucket, item.key, item.version_id or item.etag or "") for item in pinned], spec
-        )
-        detail = Submission(submission_id=key, inputs=pinned, spec=submission.canonical(spec))
+        if len(inputs) > INPUTS_LIMIT:
+            raise UserError(
+                f"{len(inputs)} inputs, at most {INPUTS_LIMIT} a batch: put them under one s3:// prefix, or list them "
+                "in a manifest"
+            )
+        pinned = [self._pin(name) for name in inputs]
+        key = submission.submission_id([(item.bucket, item.key, identity) for item, identity in pinned], spec)
+        detail = Submission(submission_id=key, inputs=[item for item, _ in pinned], spec=submission.canonical(spec))
         envelope = Submitted.model_validate({"detail-type": "Batch Submitted", "detail": detail})
         self._queue.send(self.outputs.intake_queue_url, envelope.model_dump_json(by_alias=True))
         return ids.batch_id(ids.submission_key(key))
@@ -241,17 +215,23 @@ class StackClient:
         finally:
             part.unlink(missing_ok=True)
 
-    def _pin(self, name: str) -> list[SubmittedInput]:
+    def _pin(self, name: str) -> tuple[SubmittedInput, str]:
+        """An input and its identity: its version or ETag; of a prefix, all that lies under it now."""
         if not name.startswith(submission.S3_SCHEME):
-            return [self._upload(Path(name))]
-        bucket, _, key = name.removeprefix(submission.S3_SCHEME).partition("/")
-        self.outputs.places.check(Input(bucket, key), "inputs")
-        if key and not key.endswith("/"):
-            return [self._head(bucket, key)]
-        found = [self._head(bucket, item.key) for item in self._objects.list(bucket, key) if item.size]
+            item = self._upload(Path(name))
+            return item, item.version_id or item.etag or ""
+        try:
+            named = Input(*bucket_and_key(name))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        self.outputs.places.check(named, "inputs")
+        if named.kind == "object":
+            item = self._head(named.bucket, named.key)
+            return item, item.version_id or item.etag or ""
+        found = [part for info in self._objects.list(named.bucket, named.key) for part in (info.key, info.etag)]
         if not found:
             raise InputMissing(f"{name}: no object under it")
-        return found
+        return SubmittedInput(bucket=named.bucket, key=named.key), ids.digest(*found)
 
     def _head(self, bucket: str, key: str) -> SubmittedInput:
         try:

@@ -20,6 +20,7 @@ class Settings:
     state_machine_arn: str = ""
     pools: Mapping[str, Pool] | None = None
     shard_rows: int = 5000
+    plan_seconds: float = 720.0
     max_concurrency: int = 1000
     lease_seconds: float = 60.0
     pool: str = "default"
@@ -51,6 +52,7 @@ class Settings:
             state_machine_arn=text("STATE_MACHINE_ARN", ""),
             pools=POOLS.validate_json(text("POOLS", "{}")),
             shard_rows=int(number("SHARD_ROWS", cls.shard_rows)),
+            plan_seconds=number("PLAN_SECONDS", cls.plan_seconds),
             max_concurrency=int(number("MAX_CONCURRENCY", cls.max_concurrency)),
             lease_seconds=number("LEASE_SECONDS", cls.lease_seconds),
             pool=text("POOL", "default"),

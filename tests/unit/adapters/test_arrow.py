@@ -35,6 +35,8 @@ EXPECTED = [
     ("attempt", pa.int32()),
     ("request_sha256", TEXT),
     ("response_sha256", TEXT),
+    ("template_sha256", TEXT),
+    ("repairs", pa.int32()),
 ]
 
 
@@ -50,7 +52,7 @@ def read(body: bytes) -> pa.Table:
 def test_every_part_has_the_one_schema(rows: int) -> None:
     table = read(ArrowParts().encode([outcome(row) for row in range(rows)], ["ticket", "status"]))
     assert [(field.name, field.type) for field in table.schema] == EXPECTED
-    assert table.schema.metadata[b"batchmill"] == b"1"
+    assert table.schema.metadata[b"batchmill"] == b"2"
     assert table.schema.equals(results_schema(["ticket", "status"]), check_metadata=True)
 
 

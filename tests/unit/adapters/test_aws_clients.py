@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from batchmill.adapters.aws_clients import dynamodb_client, ecs_client, s3_client, sqs_client, stepfunctions_client
+from batchmill.adapters.aws_clients import (
+    dynamodb_client,
+    ecs_client,
+    s3_client,
+    s3_link_client,
+    sqs_client,
+    stepfunctions_client,
+)
+from batchmill.adapters.s3 import S3Objects
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +50,17 @@ def test_s3_presigns_by_sigv4() -> None:
 def test_the_endpoint_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     assert s3_client().meta.endpoint_url == "http://127.0.0.1:4566"
+
+
+def test_a_link_is_signed_by_sigv4_and_names_the_buckets_own_region() -> None:
+    link = urlsplit(S3Objects(s3_link_client()).presign("input-bucket", "a cat.png", 60))
+    query = parse_qs(link.query)
+    assert (link.netloc, link.path) == ("input-bucket.s3.eu-west-1.amazonaws.com", "/a%20cat.png")
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert (query["X-Amz-SignedHeaders"], query["X-Amz-Expires"]) == (["host"], ["60"])
+
+
+def test_a_link_of_the_embedded_stack_names_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    link = urlsplit(S3Objects(s3_link_client()).presign("input-bucket", "cat.png", 60))
+    assert (link.netloc, link.path) == ("127.0.0.1:4566", "/input-bucket/cat.png")

@@ -92,7 +92,7 @@ async def test_an_engine_that_dies_is_seen_as_dead(tmp_path: Path) -> None:
     process = EngineProcess([*SCRIPTED, "--script", str(script)], tmp_path / "engine.log", environment=ENVIRONMENT)
     await process.start()
     client = AiohttpEngine(process.url)
-    reply = await client.send("/v1/completions", {"model": "any", "prompt": "poison"})
+    reply = await client.send("/v1/completions", b'{"model": "any", "prompt": "poison"}')
     assert reply.status == 0
     assert until(lambda: not process.alive())
     assert await process.stop() == 70

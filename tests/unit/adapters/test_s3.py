@@ -137,6 +137,16 @@ def test_a_bucket_that_is_not_there_is_gone(s3: tuple[S3Objects, Stubber]) -> No
         list(objects.list("nowhere", ""))
 
 
+def test_what_is_created_as_temporary_is_tagged_and_a_part_is_not(s3: tuple[S3Objects, Stubber]) -> None:
+    objects, stubber = s3
+    written = {"Bucket": "out", "Key": "piece", "Body": b"rows", "Metadata": {"a": "b"}, "IfNoneMatch": "*"}
+    plain = {**written, "ContentType": "application/octet-stream"}
+    answer(stubber, "put_object", {}, {**plain, "Tagging": "batchmill=temporary"})
+    answer(stubber, "put_object", {}, plain)
+    objects.create("out", "piece", b"rows", {"a": "b"}, temporary=True)
+    objects.create("out", "piece", b"rows", {"a": "b"})
+
+
 def test_what_is_temporary_is_tagged_so_that_a_lifecycle_rule_finds_it(s3: tuple[S3Objects, Stubber]) -> None:
     objects, stubber = s3
     plain = {"Bucket": "out", "Key": "checkpoint", "Body": b"rows", "ContentType": "application/octet-stream"}

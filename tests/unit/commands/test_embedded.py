@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from batchmill.commands import embedded
 from batchmill.commands.embedded import EngineUnreachable, check_endpoint, model_served, template_path
+from batchmill.contracts.pools import UNKNOWN_MODEL
 from batchmill.domain.errors import SpecInvalid
 from batchmill.local.engines.serving import Listener
 
@@ -64,7 +64,7 @@ async def test_several_models_need_a_choice(two: str) -> None:
 
 async def test_an_engine_that_lists_no_models_is_taken_at_its_word(silent: str) -> None:
     assert await model_served(silent, "", "x") == "x"
-    assert await model_served(silent, "", None) == embedded.NO_MODEL
+    assert await model_served(silent, "", None) == UNKNOWN_MODEL
 
 
 async def test_an_engine_that_does_not_answer_is_unreachable() -> None:

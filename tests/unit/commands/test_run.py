@@ -106,9 +106,9 @@ def test_a_completed_batch_exits_0_with_its_summary(
 def test_a_batch_that_did_not_complete_exits_1_and_says_why(
     status: BatchStatus, stack: FakeStack, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack.life = [replace(RUNNING, status=status, problems=(Problem("empty_input", "no rows"),))]
+    stack.life = [replace(RUNNING, status=status, problems=(Problem("empty_file", "no rows"),))]
     assert cli.status(arguments) == 1
-    assert "empty_input: no rows" in capsys.readouterr().out
+    assert "empty_file: no rows" in capsys.readouterr().out
 
 
 def test_json_is_one_document_alone_on_standard_output(

@@ -51,7 +51,7 @@ def test_a_move_notes_its_time_and_a_refused_one_nothing() -> None:
 
 
 def test_a_problem_is_noted_once() -> None:
-    problem = Problem("empty_input", "no rows")
+    problem = Problem("empty_file", "no rows")
     once = with_problem(batch(BatchStatus.VALIDATING), problem)
     assert with_problem(once, problem) is once
     assert once.problems == (problem,)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchmill.contracts.workflow import CancelInput, RunInput
+from batchmill.contracts.workflow import CancelInput
 from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import Cancelled, DeadlineExceeded
 from support.world import World, jsonl
@@ -20,7 +20,7 @@ def test_a_planned_batch_is_opened_with_the_time_it_has_left() -> None:
 def test_a_batch_cancelled_meanwhile_is_not_opened() -> None:
     world = World()
     batch_id = world.drop(jsonl(3))
-    planned = world.plan(RunInput(batch_id=batch_id, run=0))
+    planned = world.planned(batch_id)
     world.cancel(CancelInput(batch_id=batch_id))
     with pytest.raises(Cancelled):
         world.admit(planned)
@@ -29,7 +29,7 @@ def test_a_batch_cancelled_meanwhile_is_not_opened() -> None:
 def test_a_batch_past_its_window_is_not_opened() -> None:
     world = World()
     batch_id = world.drop(jsonl(3))
-    planned = world.plan(RunInput(batch_id=batch_id, run=0))
+    planned = world.planned(batch_id)
     world.clock.move(3600)
     with pytest.raises(DeadlineExceeded):
         world.admit(planned)
@@ -38,5 +38,5 @@ def test_a_batch_past_its_window_is_not_opened() -> None:
 def test_admit_twice_is_admit_once() -> None:
     world = World()
     batch_id = world.drop(jsonl(3))
-    planned = world.plan(RunInput(batch_id=batch_id, run=0))
+    planned = world.planned(batch_id)
     assert world.admit(planned) == world.admit(planned)

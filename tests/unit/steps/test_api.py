@@ -85,7 +85,7 @@ def test_a_final_batch_tells_when_and_why_and_where(world: World) -> None:
 
     def end(batch: Batch) -> Batch:
         ended = moved(moved(batch, BatchStatus.FINALIZING, 1_700_000_100), BatchStatus.FAILED, 1_700_000_200)
-        problem = Problem("empty_input", "no row", "input", 7)
+        problem = Problem("empty_file", "no row", "input", 7)
         return replace(ended, problems=(problem,), counts=Counts(10, 8, 2), prompt_tokens=30, completion_tokens=5)
 
     world.batches.change(batch_id, end)
@@ -94,7 +94,7 @@ def test_a_final_batch_tells_when_and_why_and_where(world: World) -> None:
     assert (shown["finalizing_at"], shown["failed_at"]) == (1_700_000_100, 1_700_000_200)
     assert shown["errors"] == {
         "object": "list",
-        "data": [{"code": "empty_input", "message": "no row", "param": "input", "line": 7}],
+        "data": [{"code": "empty_file", "message": "no row", "param": "input", "line": 7}],
     }
     assert shown["request_counts"] == {"total": 10, "completed": 8, "failed": 2}
     assert shown["manifest"] == f"s3://{DATA}/batches/{batch_id}/manifest.json"
@@ -112,6 +112,26 @@ def test_an_input_in_a_bucket_that_the_deployment_names_is_read_there(world: Wor
     world.objects.put(OTHER, "theirs.jsonl", jsonl(2))
     batch = created(world, {**BODY, "input_file_id": f"s3://{OTHER}/theirs.jsonl"})
     assert world.batches.get(batch["id"]).inputs[0].bucket == OTHER
+
+
+@pytest.mark.parametrize("uri", [f"s3://{INPUT}/in/", f"s3://{DATA}/uploads/abc/"])
+def test_a_prefix_is_an_input_as_it_is_by_one_listing(world: World, uri: str) -> None:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    world.objects.put(bucket, f"{key}a.jsonl", jsonl(2))
+    asked: list[str] = []
+    world.objects.before = lambda operation, _, __: asked.append(operation)
+    batch = created(world, {**BODY, "input_file_id": uri})
+    assert asked == ["list"]
+    assert batch["inputs"] == [uri]
+    deliver(world)
+    (item,) = world.batches.get(batch["id"]).inputs
+    assert (item.kind, item.uri, item.etag) == ("prefix", uri, None)
+
+
+def test_a_manifest_is_an_object_whose_spec_says_so(world: World) -> None:
+    world.objects.put(INPUT, "list.txt", f"{URI}\n".encode())
+    batch = created(world, {**BODY, "input_file_id": f"s3://{INPUT}/list.txt", "manifest": True})
+    assert world.batches.get(batch["id"]).spec["manifest"] is True
 
 
 def test_without_a_key_every_call_is_a_batch(world: World) -> None:

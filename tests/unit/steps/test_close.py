@@ -90,4 +90,4 @@ def test_a_batch_whose_plan_failed_has_nothing_to_land_and_keeps_the_plans_own_w
     assert close(world, batch_id, "EmptyInput") == 0
     batch = world.batches.get(batch_id)
     assert batch.ending is BatchStatus.FAILED
-    assert [problem.code for problem in batch.problems] == ["empty_input"]
+    assert [problem.code for problem in batch.problems] == ["empty_file"]

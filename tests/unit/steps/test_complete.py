@@ -51,7 +51,7 @@ def test_the_manifest_counts_the_rows_that_failed_by_code_the_most_frequent_firs
         world.land(LandInput(batch_id=batch_id, run=0, shard=item))
     world.complete(RunInput(batch_id=batch_id, run=0))
     told = Manifest.model_validate_json(world.objects.get(DATA, f"batches/{batch_id}/manifest.json"))
-    assert list(told.error_codes.items()) == [("batch_failed", 3), ("invalid_json", 2), ("invalid_row", 1)]
+    assert list(told.error_codes.items()) == [("batch_failed", 3), ("invalid_json_line", 2), ("invalid_row", 1)]
     assert sum(sum(file.error_codes.values()) for file in told.files) == told.errors == 6
 
 
@@ -104,7 +104,7 @@ def test_a_batch_whose_plan_failed_ends_failed_with_a_manifest_that_says_why() -
     world.close(CloseInput(batch_id=batch_id, run=0))
     assert world.complete(RunInput(batch_id=batch_id, run=0)).status is BatchStatus.FAILED
     told = Manifest.model_validate_json(world.objects.get(DATA, f"batches/{batch_id}/manifest.json"))
-    assert [problem.code for problem in told.problems] == ["empty_input"]
+    assert [problem.code for problem in told.problems] == ["empty_file"]
 
 
 def test_callbacks_are_sent_once_the_batch_is_final_and_not_before_nor_again() -> None:

@@ -44,6 +44,15 @@ def test_a_part_that_is_there_answers_the_token_at_once_and_sends_nothing() -> N
     assert running.world.capacity.desired == {("pools", "default"): 0}
 
 
+def test_a_plan_is_read_once_however_many_of_its_shards_are_sent() -> None:
+    running = Running()
+    read: list[str] = []
+    running.world.objects.before = lambda operation, _, key: read.append(key) if operation == "get" else None
+    for n in range(3):
+        running.dispatch(f"token-{n}")
+    assert [key for key in read if key.endswith("batch.json")] == [f"batches/{running.batch_id}/batch.json"]
+
+
 def test_a_second_dispatch_makes_the_first_message_stale() -> None:
     running = Running()
     running.dispatch("token-1")

@@ -101,6 +101,13 @@ def test_a_batch_file_is_the_trigger_and_names_inputs_beside_it() -> None:
     assert [item.uri for item in batch.inputs] == ["s3://input/jobs/a.jsonl", "s3://other/b.jsonl"]
 
 
+def test_a_batch_file_may_name_prefixes_beside_it_and_elsewhere() -> None:
+    world = World()
+    text = b"inputs: [in/, 's3://input/a folder+%/']\nspec: {endpoint: /v1/embeddings, input: '{{ text }}'}\n"
+    batch = world.batches.get(world.drop(text, key="jobs/mine.batch.yaml", profile=None))
+    assert [(item.kind, item.key) for item in batch.inputs] == [("prefix", "jobs/in/"), ("prefix", "a folder+%/")]
+
+
 def test_a_batch_file_may_build_on_a_profile() -> None:
     world = World()
     world.objects.put(DATA, "profiles/embed.yaml", PROFILE)

@@ -8,7 +8,7 @@ from batchmill.contracts.plan import PlanDocument
 from batchmill.contracts.workflow import RunInput
 from batchmill.domain.errors import UserError
 from batchmill.domain.span import gap
-from support.world import INPUT, World, jsonl
+from support.world import INPUT, PROFILE, World, jsonl
 
 CSV = b"name,text\n" + b"".join(b'"n%d","line one\nline two, of %d"\n' % (i, i) for i in range(10))
 
@@ -42,8 +42,15 @@ def test_a_csv_is_cut_only_where_a_record_begins() -> None:
 def test_openai_lines_are_told_from_plain_rows() -> None:
     world = World()
     line = b'{"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {"input": "x"}}\n'
-    assert plan(world, world.drop(line)).format == "openai"
+    assert plan(world, world.drop(line, profile=b"endpoint: /v1/embeddings\n")).format == "openai"
     assert plan(world, world.drop(jsonl(2))).format == "jsonl"
+
+
+def test_a_template_that_openai_lines_would_not_heed_is_refused() -> None:
+    world = World()
+    line = b'{"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {"input": "x"}}\n'
+    with pytest.raises(UserError, match="input: OpenAI batch lines carry their own bodies: remove input"):
+        plan(world, world.drop(line))
 
 
 def test_a_plan_made_twice_is_the_same_plan() -> None:
@@ -73,8 +80,8 @@ def test_the_version_that_was_dropped_is_planned_though_the_key_was_overwritten_
 @pytest.mark.parametrize(
     ("key", "body", "code", "words"),
     [
-        ("embed/a.jsonl", b"", "empty_input", "empty (0 bytes)"),
-        ("embed/a.csv", b"a,b\n", "empty_input", "no rows in s3://input/embed/a.csv"),
+        ("embed/a.jsonl", b"", "empty_file", "empty (0 bytes)"),
+        ("embed/a.csv", b"a,b\n", "empty_file", "no rows in s3://input/embed/a.csv"),
         ("embed/a.csv", b"a,a\n1,2\n", "input_invalid", "names a column twice: a"),
         ("embed/a.bin", b"\x00\x01\x02 nonsense", "input_invalid", "not JSON lines"),
     ],
@@ -120,14 +127,22 @@ def test_inputs_that_differ_in_kind_are_refused_by_name() -> None:
 
 
 def test_too_many_shards_are_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batchmill.steps.plan.SHARDS_LIMIT", 2)
-    world = World(shard_rows=1)
+    monkeypatch.setattr("batchmill.steps.planning.sizing.SHARDS_LIMIT", 2)
+    world = World()
     with pytest.raises(UserError, match="at most 2: raise shard_rows"):
-        plan(world, world.drop(jsonl(10)))
+        plan(world, world.drop(jsonl(10), profile=PROFILE + b"shard_rows: 1\n"))
+
+
+def test_where_nobody_asked_for_small_shards_they_grow_until_there_are_few_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("batchmill.steps.planning.sizing.SHARDS_LIMIT", 3)
+    world = World(shard_rows=1)
+    assert plan(world, world.drop(jsonl(10))).shards == 3
 
 
 def test_a_file_too_large_to_count_is_cut_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batchmill.steps.plan.COUNTED_BYTES", 10)
+    monkeypatch.setattr("batchmill.steps.planning.cutting.COUNTED_BYTES", 10)
     world = World(shard_rows=3)
     batch_id = world.drop(jsonl(10))
     assert plan(world, batch_id).rows_estimated == pytest.approx(10, abs=1)
@@ -142,3 +157,47 @@ def test_a_batch_that_was_admitted_keeps_its_plan_whatever_has_changed_since() -
     world.plan = replace(world.plan, shard_rows=5)
     assert world.open(batch_id) == admitted
     assert (world.documents(batch_id).plan(), world.documents(batch_id).shards()) == (document, shards)
+
+
+@pytest.mark.parametrize(
+    ("profile", "code", "words"),
+    [
+        (
+            b"endpoint: /v1/embeddings\ninput: '{{ nothing }}'\n",
+            "render_failed",
+            "line 1: input: the row lacks 'nothing'",
+        ),
+        (b"endpoint: /v1/embeddings\nbody: {input: x, model: '{{ text }}'}\n", "model_not_found", "serves m, not 't0'"),
+    ],
+)
+def test_what_fails_for_all_the_first_rows_fails_the_batch(profile: bytes, code: str, words: str) -> None:
+    world = World()
+    batch_id = world.drop(jsonl(10), profile=profile)
+    with pytest.raises(UserError, match=words):
+        plan(world, batch_id)
+    (problem,) = world.batches.get(batch_id).problems
+    assert (problem.code, problem.message.startswith("all of the first 5 rows fail: ")) == (code, True)
+
+
+def test_openai_lines_for_a_model_that_the_pool_does_not_serve_fail_by_that_code() -> None:
+    world = World()
+    line = b'{"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {"model": "gpt", "input": "x"}}\n'
+    batch_id = world.drop(line, profile=b"endpoint: /v1/embeddings\n")
+    with pytest.raises(UserError, match="ask for model gpt, pool 'default' serves m"):
+        plan(world, batch_id)
+    assert [problem.code for problem in world.batches.get(batch_id).problems] == ["model_not_found"]
+
+
+def test_what_some_of_the_first_rows_lack_is_theirs_alone() -> None:
+    world = World()
+    lines = b'{"other": 1}\n' * 4 + b'{"text": "x"}\n'
+    assert plan(world, world.drop(lines)).rows_estimated == 5
+
+
+def test_the_plan_names_the_template_by_its_content() -> None:
+    world = World()
+    one = plan(world, world.drop(jsonl(3)))
+    same = plan(world, world.drop(jsonl(4), profile=PROFILE + b"name: another\n"))
+    other = plan(world, world.drop(jsonl(5), profile=PROFILE + b"params: {dimensions: 3}\n"))
+    assert len(one.template_sha256) == 64
+    assert one.template_sha256 == same.template_sha256 != other.template_sha256

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from batchmill.domain.request import RESULT_COLUMNS, Outcome, carried_name
 
-FORMAT = b"1"
+FORMAT = b"2"
 """The version of the results format, in the schema's metadata under `batchmill`."""
 
 _FORMAT_KEY, _COLUMNS_KEY = b"batchmill", b"batchmill.columns"
@@ -26,13 +26,14 @@ _TYPES = {
     "shard": pa.int32(),
     "row": pa.int32(),
     "attempt": pa.int32(),
+    "repairs": pa.int32(),
     "prompt_tokens": pa.int64(),
     "completion_tokens": pa.int64(),
     "cached_tokens": pa.int64(),
     "latency_ms": pa.int64(),
 }
 _BEFORE, _AFTER = RESULT_COLUMNS[:3], RESULT_COLUMNS[3:]
-_FEW_VALUES = ("status", "finish_reason", "error_code", "error_message", "model", "backend")
+_FEW_VALUES = ("status", "finish_reason", "error_code", "error_message", "model", "backend", "template_sha256")
 
 
 def results_schema(columns: Sequence[str]) -> pa.Schema:

@@ -40,6 +40,18 @@ def s3_client() -> S3Client:
     return boto3.client("s3", config=config("s3v4"))
 
 
+def s3_link_client() -> S3Client:
+    """S3, for presigned links that others follow: they name the bucket's regional host.
+
+    botocore's links name the global one otherwise, which new buckets and newer regions do not answer by.
+    """
+    client = s3_client()
+    if not (client.meta.endpoint_url or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return client  # the embedded stack's, which has no host for each bucket
+    regional = config("s3v4").merge(Config(s3={"addressing_style": "virtual"}))
+    return boto3.client("s3", config=regional)
+
+
 def dynamodb_client() -> DynamoDBClient:
     """DynamoDB."""
     return boto3.client("dynamodb", config=config())

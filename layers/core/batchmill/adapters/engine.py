@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -40,18 +39,16 @@ class AiohttpEngine:
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, url_path: str, body: Mapping[str, object]) -> Reply:
-        """POST `body` as JSON. A fault of the connection or a timeout is a `Reply` of status 0.
+    async def send(self, url_path: str, payload: bytes) -> Reply:
+        """POST `payload`, which is JSON. A fault of the connection or a timeout is a `Reply` of status 0.
 
-        Raises TypeError or ValueError where `body` is no JSON, and CancelledError when cancelled.
+        Raises CancelledError when cancelled.
         """
-        # ASCII escapes: a lone surrogate in a row is not UTF-8, and the engine must judge it, not we.
-        data = json.dumps(body, separators=(",", ":")).encode("ascii")
         headers = {"Content-Type": "application/json"}
         started = time.monotonic()
         try:
             async with self._open().post(
-                self._root + url_path, data=data, headers=headers, allow_redirects=False
+                self._root + url_path, data=payload, headers=headers, allow_redirects=False
             ) as answer:
                 content = await answer.read()
                 wait = retry_after_seconds(answer.headers.get("Retry-After"))
@@ -66,14 +63,17 @@ class AiohttpEngine:
             status = await self._get_status("/v1/models")
         return status == 200
 
-    async def models(self) -> list[str]:
-        """Ids of the models served, in the server's order. Raises Transient if it gives no such list."""
+    async def models(self) -> dict[str, int | None]:
+        """The models served, in the server's order: of each its context in tokens, where told (vLLM, SGLang).
+
+        Raises Transient if the server gives no such list.
+        """
         timeout = aiohttp.ClientTimeout(total=_HEALTH_TIMEOUT_S)
         try:
             async with self._open().get(self._root + "/v1/models", timeout=timeout) as answer:
                 listing = json.loads(await answer.read())
-                return [str(model["id"]) for model in listing["data"]]
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as fault:
+                return {str(model["id"]): _tokens(model.get("max_model_len")) for model in listing["data"]}
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
             raise Transient(f"no list of models at {self._root}/v1/models: {type(fault).__name__}") from fault
 
     async def close(self) -> None:
@@ -112,6 +112,10 @@ def retry_after_seconds(header: str | None) -> float | None:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (aware - datetime.now(UTC)).total_seconds()
     return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def _tokens(number: object) -> int | None:
+    return number if isinstance(number, int) and number > 0 else None
 
 
 def _since(started: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -106,8 +106,10 @@ class S3Objects:
             else:
                 self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
-    def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write only where nothing is (If-None-Match: *). Raises AlreadyExists.
+    def create(
+        self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str], *, temporary: bool = False
+    ) -> None:
+        """Write only where nothing is (If-None-Match: *), temporary as with `put`. Raises AlreadyExists.
 
         AlreadyExists may speak of this very call's own object: botocore tries again where an answer was lost, and
         meets what it wrote. Transient may hide a write that took place. HEAD and compare the metadata after either.
@@ -115,7 +117,7 @@ class S3Objects:
         once = self._create_at_once if len(body) <= self._part_bytes else self._create_in_parts
         for attempt in range(1, _CREATE_TRIES + 1):
             try:
-                return once(bucket, key, body, dict(metadata))
+                return once(bucket, key, body, dict(metadata), TEMPORARY if temporary else "")
             except ClientError as error:
                 # 409: another conditional write to this key was under way. AWS says: put again, or, for a multipart
                 # upload, start it anew. Whoever won is then seen as a 412.
@@ -127,14 +129,20 @@ class S3Objects:
                 raise classify(error, _uri(bucket, key)) from None
         raise Transient(f"{_uri(bucket, key)}: {_CREATE_TRIES} conditional writes met other writes to the same key")
 
-    def _create_at_once(self, bucket: str, key: str, body: bytes, metadata: dict[str, str]) -> None:
+    def _create_at_once(self, bucket: str, key: str, body: bytes, metadata: dict[str, str], tags: str) -> None:
         self._s3.put_object(
-            Bucket=bucket, Key=key, Body=body, Metadata=metadata, ContentType=_content_type(key), IfNoneMatch="*"
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            Metadata=metadata,
+            ContentType=_content_type(key),
+            IfNoneMatch="*",
+            **_tagged(tags),
         )
 
-    def _create_in_parts(self, bucket: str, key: str, body: bytes, metadata: dict[str, str]) -> None:
+    def _create_in_parts(self, bucket: str, key: str, body: bytes, metadata: dict[str, str], tags: str) -> None:
         upload = self._s3.create_multipart_upload(
-            Bucket=bucket, Key=key, Metadata=metadata, ContentType=_content_type(key)
+            Bucket=bucket, Key=key, Metadata=metadata, ContentType=_content_type(key), **_tagged(tags)
         )["UploadId"]
         try:
             parts = self._upload_parts(bucket, key, upload, body)
@@ -170,12 +178,26 @@ class S3Objects:
             # The bucket's lifecycle rule takes what is left; the reason for aborting matters more.
             LOG.warning("%s", classify(error, _uri(bucket, key)))
 
+    def presign(self, bucket: str, key: str, seconds: int) -> str:
+        """A URL by which anybody may read the object, for so long, signed here by SigV4 and with this role's rights.
+
+        It ends with the role's session where that is sooner. Whether there is an object is not looked at.
+        """
+        with translated(_uri(bucket, key)):
+            return self._s3.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
+            )
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         """The objects under a prefix in key order, without their metadata."""
         with translated(_uri(bucket, prefix)):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
                     yield ObjectInfo(bucket, item["Key"], item["Size"], _bare(item["ETag"]))
+
+
+class _Tags(TypedDict, total=False):
+    Tagging: str
 
 
 class _PastTheEnd(Exception):
@@ -188,6 +210,10 @@ def _uri(bucket: str, key: str) -> str:
 
 def _bare(etag: str) -> str:
     return etag.strip('"')
+
+
+def _tagged(tags: str) -> _Tags:
+    return {"Tagging": tags} if tags else {}  # an empty one would ask for a right that parts' writers lack
 
 
 def _content_type(key: str) -> str:

@@ -18,20 +18,23 @@ from batchmill.bootstrap.shared import (
     clock,
     objects,
     outbox,
+    places,
     pools,
     queue,
     releasing,
+    schemas,
     sending,
     settings,
+    tables,
     templates,
 )
 from batchmill.contracts.workflow import (
+    AdmitInput,
     CancelInput,
     CloseInput,
     DispatchInput,
     LandInput,
     PauseInput,
-    PlanOutput,
     RunInput,
 )
 
@@ -65,19 +68,34 @@ def intake() -> Callable[[str], None]:
 @lru_cache(maxsize=1)
 def plan() -> Handler:
     """RunInput to PlanOutput."""
+    from batchmill.adapters import zstd
+    from batchmill.adapters.late_tables import LateTables
     from batchmill.steps.plan import Plan
 
-    step = Plan(objects(), batches(), templates(), settings().data_bucket, pools(), settings().shard_rows)
+    told = settings()
+    step = Plan(
+        objects=objects(),
+        batches=batches(),
+        templates=templates(),
+        schemas=schemas(),
+        tables=LateTables(objects()),
+        zstd=zstd.unpacked,
+        clock=clock(),
+        places=places(),
+        pools=pools(),
+        shard_rows=told.shard_rows,
+        seconds=told.plan_seconds,
+    )
     return lambda payload: step(RunInput.model_validate(payload)).model_dump()
 
 
 @lru_cache(maxsize=1)
 def admit() -> Handler:
-    """PlanOutput to AdmitOutput."""
+    """AdmitInput to AdmitOutput."""
     from batchmill.steps.admit import Admit
 
     step = Admit(batches(), clock(), settings().max_concurrency)
-    return lambda payload: step(PlanOutput.model_validate(payload)).model_dump()
+    return lambda payload: step(AdmitInput.model_validate(payload)).model_dump()
 
 
 @lru_cache(maxsize=1)
@@ -129,7 +147,7 @@ def land() -> Handler:
     from batchmill.adapters.arrow import ArrowParts
     from batchmill.steps.land import Land
 
-    step = Land(objects(), batches(), ArrowParts(), templates(), answering(), settings().data_bucket)
+    step = Land(objects(), tables(), batches(), ArrowParts(), answering(), settings().data_bucket)
 
     def run(payload: Mapping[str, object]) -> dict[str, object]:
         step(LandInput.model_validate(payload))
@@ -189,8 +207,8 @@ def api() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
 
     told = settings()
     functions = (told.cancel_function, told.pause_function)
-    places = Places(told.data_bucket, told.intake_queue_url, *functions)
-    step = Api(objects(), accepting(), queue(), LambdaFunctions(lambda_client()), clock(), places)
+    around = Places(told.data_bucket, told.intake_queue_url, *functions)
+    step = Api(objects(), accepting(), queue(), LambdaFunctions(lambda_client()), clock(), around)
     return lambda event: step(event).proxied()
 
 
@@ -231,18 +249,24 @@ def notify() -> Callable[[str, str, int], None]:
 def work(engine: Engine) -> Work:
     """The worker's loop over an engine that is up; made within a running event loop."""
     from batchmill.adapters.arrow import ArrowParts
+    from batchmill.adapters.aws_clients import s3_link_client
+    from batchmill.adapters.s3 import S3Objects
     from batchmill.steps.shard.attempt import Tools
+    from batchmill.steps.shard.media import Links
     from batchmill.steps.shard.window import Window
     from batchmill.steps.work import Work
 
     told = settings()
+    links = Links(S3Objects(s3_link_client()), places())
     tools = Tools(
         objects=objects(),
+        tables=tables(),
         batches=batches(),
         parts=ArrowParts(),
         templates=templates(),
+        schemas=schemas(),
         clock=clock(),
-        window=Window(engine, clock(), told.window),
+        window=Window(engine, clock(), told.window, links),
         data_bucket=told.data_bucket,
         holder=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}",
         lease_seconds=told.lease_seconds,

@@ -11,10 +11,13 @@ from batchmill.settings import Settings
 
 if TYPE_CHECKING:
     from batchmill.contracts.pools import Pool
+    from batchmill.domain.places import InputPlaces
     from batchmill.ports.batches import Batches
     from batchmill.ports.clock import Clock
     from batchmill.ports.objects import Objects
     from batchmill.ports.queue import Queue
+    from batchmill.ports.schemas import Schemas
+    from batchmill.ports.tables import Tables
     from batchmill.ports.templates import Templates
     from batchmill.steps.batch.accepting import Accepting
     from batchmill.steps.callbacks.outbox import Outbox
@@ -73,6 +76,22 @@ def templates() -> Templates:
 
 
 @lru_cache(maxsize=1)
+def schemas() -> Schemas:
+    """JSON Schema."""
+    from batchmill.adapters.json_schema import JsonSchemas
+
+    return JsonSchemas()
+
+
+@lru_cache(maxsize=1)
+def tables() -> Tables:
+    """Parquet files as inputs."""
+    from batchmill.adapters.parquet import ParquetTables
+
+    return ParquetTables(objects())
+
+
+@lru_cache(maxsize=1)
 def answering() -> Answering:
     """Who answers task tokens."""
     from batchmill.adapters.aws_clients import stepfunctions_client
@@ -112,12 +131,18 @@ def outbox() -> Outbox:
 @lru_cache(maxsize=1)
 def accepting() -> Accepting:
     """What checks a submission and makes its record."""
-    from batchmill.domain.places import InputPlaces
     from batchmill.steps.batch.accepting import Accepting
 
+    return Accepting(batches(), templates(), schemas(), clock(), pools(), places(), settings().webhook_allow)
+
+
+@lru_cache(maxsize=1)
+def places() -> InputPlaces:
+    """Where inputs may lie."""
+    from batchmill.domain.places import InputPlaces
+
     told = settings()
-    places = InputPlaces(told.input_bucket, told.data_bucket, told.readable_buckets)
-    return Accepting(batches(), templates(), clock(), pools(), places, told.webhook_allow)
+    return InputPlaces(told.input_bucket, told.data_bucket, told.readable_buckets)
 
 
 def pools() -> Mapping[str, Pool]:

@@ -14,6 +14,7 @@ import batchmill
 from batchmill.adapters.engine import AiohttpEngine
 from batchmill.adapters.engine_process import EngineProcess
 from batchmill.commands import processes
+from batchmill.contracts.pools import UNKNOWN_MODEL
 from batchmill.domain.errors import SpecInvalid, Transient, UserError
 from batchmill.local.host import Deployment
 from batchmill.local.kinds.storage import read_secret
@@ -23,8 +24,6 @@ SPEED = 30.0
 """How many times faster than AWS's the schedules' clock runs: a minute lasts two seconds."""
 LOCAL_PARAMETERS = {"LeaseSeconds": "6", "ShardRows": "1000", "MaxConcurrency": "50"}
 """Smaller than on AWS: workers report three times a lease, a person watches; a child of the map is a thread here."""
-NO_MODEL = "default"
-"""What a pool's model is called where the engine does not say what it serves."""
 EMBEDDED_ENDPOINTS = ("/v1/embeddings", "/v1/score", "/v1/classify")
 _ENGINE_START_S = 60.0
 _MINILM = (sys.executable, "-m", "batchmill.local.engines.minilm", "--port", "{port}")
@@ -159,18 +158,18 @@ async def model_served(url: str, key: str, wanted: str | None) -> str:
         raise SpecInvalid(f"--engine {url}: write a URL, such as http://127.0.0.1:8000/v1")
     engine = AiohttpEngine(url, api_key=key or None)
     try:
-        listed = await engine.models()
+        listed = list(await engine.models())
     except Transient:
         if wanted is None and not await engine.healthy():
             raise EngineUnreachable(f"--engine {url}: nobody answers, or asks for a key (--engine-key-env)") from None
-        return wanted or NO_MODEL
+        return wanted or UNKNOWN_MODEL
     finally:
         await engine.close()
     if wanted is not None and wanted not in listed:
         raise SpecInvalid(f"--model {wanted}: the engine at {url} serves {', '.join(listed) or 'none'}")
     if wanted is None and len(listed) > 1:
         raise SpecInvalid(f"the engine at {url} serves several models: say --model, one of {', '.join(listed)}")
-    return wanted or (listed[0] if listed else NO_MODEL)
+    return wanted or (listed[0] if listed else UNKNOWN_MODEL)
 
 
 def check_endpoint(endpoint: str, engine_url: str | None) -> None:

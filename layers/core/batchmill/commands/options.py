@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from batchmill.commands import submission
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain.errors import SpecInvalid, WebhookRefused
+from batchmill.domain.formats import Compression, Format
 from batchmill.domain.webhook import LOOPBACK, target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +48,7 @@ _SPEC = (
     click.option("--input", "input_template", metavar="T", help="Template of the input (embeddings, classify, …)."),
     click.option("--prompt", metavar="T", help="Template of the prompt (chat, completions)."),
     click.option("--system", metavar="T", help="Template of the system message beside --prompt."),
+    click.option("--image", metavar="T", help="Template of an image's URL or s3://bucket/key, shown beside --prompt."),
     click.option(
         "--body-file",
         type=click.Path(path_type=Path),
@@ -54,11 +56,43 @@ _SPEC = (
         help="JSON or YAML file with the template of a whole request body.",
     ),
     click.option("--params", multiple=True, metavar="P", help="name=value or a JSON object, for every request."),
+    click.option(
+        "--repair", type=click.IntRange(0, 3), help="Times that an output that does not fit its schema is asked again."
+    ),
+    click.option(
+        "--context",
+        type=click.Choice(["error", "truncate", "send"]),
+        help="What becomes of a row that is longer than the model's context; error where not given.",
+    ),
     click.option("--labels", metavar="A,B,…", help="Labels for /v1/classify: short for --params labels=[…]."),
     click.option("--columns", metavar="A,B|all|none", help="Input columns to carry into the results."),
     click.option("--custom-id", metavar="COL", help="The column that holds each row's custom_id."),
-    click.option("--format", "input_format", type=click.Choice(["auto", "openai", "jsonl", "csv"])),
-    click.option("--shard-rows", type=click.IntRange(min=1), help="Rows that a shard aims at."),
+    click.option(
+        "--format",
+        "input_format",
+        type=click.Choice(["auto", *get_args(Format)]),
+        help="Of the inputs; told by name and content where not given.",
+    ),
+    click.option(
+        "--compression",
+        type=click.Choice(["auto", *get_args(Compression)]),
+        help="Of the inputs; told by name and content where not given.",
+    ),
+    click.option("--delimiter", metavar="C", help="Of a CSV; told by its beginning where not given."),
+    click.option("--names", metavar="A,B,…", help="The columns of a CSV without a header."),
+    click.option(
+        "--no-quoted-newlines",
+        is_flag=True,
+        help="No field of the CSV holds a line break: a file of any size is then cut unread.",
+    ),
+    click.option(
+        "--manifest",
+        is_flag=True,
+        help="INPUT lists the inputs: S3 Inventory's manifest.json, or s3:// URIs as lines or JSON.",
+    ),
+    click.option(
+        "--shard-rows", type=click.IntRange(min=1), help="Rows of a shard; ten minutes of work where not given."
+    ),
     click.option("--completion-window", metavar="24h", help="How long the batch may take: 30m, 24h, 7d."),
     click.option("--name", help="A name for people."),
     click.option(
@@ -89,11 +123,17 @@ def spec_of(given: dict[str, Any]) -> BatchSpec:
         "input": given["input_template"],
         "prompt": given["prompt"],
         "system": given["system"],
+        "image": given["image"],
         "body": submission.load_mapping(body_file, "body file") if body_file else None,
         "params": submission.parse_params(given["params"]),
+        "repair": given["repair"],
+        "context": given["context"],
         "labels": _labels(given["labels"]),
         "custom_id": given["custom_id"],
         "format": given["input_format"],
+        "compression": given["compression"],
+        "csv": _csv(given),
+        "manifest": given["manifest"] or None,
         "shard_rows": given["shard_rows"],
         "completion_window": given["completion_window"],
         "name": given["name"],
@@ -114,6 +154,16 @@ def _webhook(url: str | None) -> str | None:
     except WebhookRefused as error:
         raise SpecInvalid(f"--webhook-url: {error}") from None
     return url
+
+
+def _csv(given: dict[str, Any]) -> dict[str, object] | None:
+    names: str | None = given["names"]
+    options = {
+        "delimiter": "\t" if given["delimiter"] == "\\t" else given["delimiter"],
+        "names": [name.strip() for name in names.split(",")] if names is not None else None,
+        "quoted_newlines": False if given["no_quoted_newlines"] else None,
+    }
+    return {name: value for name, value in options.items() if value is not None} or None
 
 
 def _labels(text: str | None) -> list[str]:

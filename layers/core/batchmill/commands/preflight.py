@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from jinja2 import Environment, meta
-
 from batchmill.adapters.jinja import JinjaTemplates
+from batchmill.adapters.json_schema import JsonSchemas
+from batchmill.contracts.plan import PlanDocument
 from batchmill.contracts.spec import BatchSpec
-from batchmill.domain.errors import EmptyInput, InputInvalid, InputMissing, SpecInvalid
+from batchmill.domain.errors import EmptyInput, FirstRowsFailed, InputInvalid, InputMissing, SpecInvalid
 from batchmill.ports.objects import ObjectInfo, Objects
-from batchmill.steps.shard.rendering import body_source
-from batchmill.steps.shard.sampling import Sample, sample
-
-_WAYS = ("prompt", "input", "body")
-_ROW = "row"
-"""The name by which a template reaches all columns."""
+from batchmill.steps.planning.looking import Looking
+from batchmill.steps.shard.bodies import body_source, check_repair, fixed_schema
+from batchmill.steps.shard.rendering import Renderer
+from batchmill.steps.shard.sampling import Sample
+from batchmill.steps.shard.trying import try_beginning
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Peek:
 
 
 class _LocalFiles:
-    """The one method of `Objects` that sampling calls, over local files."""
+    """The one method of `Objects` that looking calls, over local files."""
 
     def read(self, pinned: ObjectInfo, start: int, end: int) -> bytes:
         with Path(pinned.key).open("rb") as file:
@@ -40,57 +39,79 @@ class _LocalFiles:
 
 
 def peek(paths: Sequence[str], spec: BatchSpec) -> list[Peek]:
-    """Look at local files with the plan's own eyes, empty ones left out.
+    """Look at local files with the plan's own eyes, empty ones and lists of inputs left out.
 
-    Raises InputMissing, InputInvalid for a file that cannot be read as what it should be, EmptyInput if all are empty.
+    Raises InputMissing; InputInvalid for a file that cannot be read as what it should be, or that does not agree with
+    the first; EmptyInput if all are empty.
     """
-    found = []
-    for path in paths:
-        try:
-            size = Path(path).stat().st_size
-            if size:
-                info = ObjectInfo("", path, size, "")
-                found.append(Peek(path, sample(cast(Objects, _LocalFiles()), info, spec.format)))
-        except OSError as error:
-            raise InputMissing(f"{path}: {error.strerror}") from None
-        except InputInvalid as error:
-            raise InputInvalid(str(error).replace(f"s3:///{path}", path)) from None
-    if paths and not found:
-        raise EmptyInput(f"{', '.join(paths)}: no rows: the file is empty (0 bytes)")
-    return found
+    from batchmill.adapters.parquet import ParquetTables
+    from batchmill.adapters.zstd import unpacked
+
+    if spec.manifest or not paths:
+        return []
+    files = cast(Objects, _LocalFiles())
+    try:
+        found = [ObjectInfo("", path, Path(path).stat().st_size, "") for path in paths]
+        looked = Looking(files, ParquetTables(files), unpacked)(found, spec)
+    except OSError as error:
+        raise InputMissing(f"{error.filename}: {error.strerror}") from None
+    except EmptyInput:
+        raise EmptyInput(f"{', '.join(paths)}: no rows: the file is empty (0 bytes)") from None
+    except InputInvalid as error:
+        raise InputInvalid(str(error).replace("s3:///", "")) from None
+    return [Peek(found[i].key, one) for i, one in sorted(looked.samples.items())]
 
 
 def check(spec: BatchSpec, peeks: Sequence[Peek]) -> list[str]:
-    """Warnings, one line each. Raises SpecInvalid for what cannot work whatever the rows hold."""
+    """Warnings, one line each. Raises SpecInvalid for what cannot work whatever the rows hold, and FirstRowsFailed."""
     if not peeks:
+        check_bodies(spec)
         return []
     first = peeks[0]
-    for other in peeks[1:]:
-        if other.sample.format != first.sample.format or other.sample.header != first.sample.header:
-            what = "format" if other.sample.format != first.sample.format else "header"
-            raise InputInvalid(f"{other.path}: its {what} differs from {first.path}'s: submit a batch for each")
-    if first.sample.format == "openai":
-        _no_template(spec, first)
-        return []
-    wanted = _wanted(spec, first)
-    return [warning for item in peeks for warning in _unknown(item, wanted, spec)]
-
-
-def _no_template(spec: BatchSpec, item: Peek) -> None:
-    given = [name for name in _WAYS if getattr(spec, name) is not None]
-    if given:
+    openai = first.sample.format == "openai"
+    if openai and spec.ways:
         raise SpecInvalid(
-            f"{item.path}: OpenAI batch lines carry their own bodies: remove {given[0]}, or say --format jsonl"
+            f"{first.path}: OpenAI batch lines carry their own bodies: remove {spec.ways[0]}, or say --format jsonl"
         )
+    if not openai and not spec.ways:
+        raise SpecInvalid(_no_way(spec, first))
+    check_bodies(spec)
+    renderer = _renderer(spec, first.sample)
+    warnings = [] if openai else [line for item in peeks for line in _unknown(item, renderer.asked, spec)]
+    for item in peeks:
+        try:
+            try_beginning(renderer, item.sample)
+        except FirstRowsFailed as error:
+            raise FirstRowsFailed(error.code, "\n".join([f"{item.path}: {error}", *warnings])) from None
+    return warnings
 
 
-def _wanted(spec: BatchSpec, item: Peek) -> set[str]:
-    """The columns that the spec's template asks for."""
-    if all(getattr(spec, name) is None for name in _WAYS):
-        raise SpecInvalid(_no_way(spec, item))
-    source = body_source(spec)
-    JinjaTemplates().compile(source)  # syntax errors come from the very compiler that will render
-    return _placeholders(source) - {_ROW}
+def check_bodies(spec: BatchSpec) -> None:
+    """What a spec says of requests, as far as it can be told without rows. Raises SpecInvalid."""
+    if spec.ways:
+        JinjaTemplates().compile(body_source(spec))  # the very compiler that will render
+    schema = fixed_schema(spec)
+    if schema is not None:
+        JsonSchemas().compile(schema)
+    check_repair(spec)
+
+
+def _renderer(spec: BatchSpec, sample: Sample) -> Renderer:
+    """As a worker's, for these rows."""
+    document = PlanDocument(
+        batch_id="",
+        run=0,
+        spec=spec,
+        format=sample.format,
+        objects=(),
+        columns=(),
+        header=sample.header,
+        shards=0,
+        rows_estimated=0,
+        model=spec.model or sample.model or "",
+        fingerprint="",
+    )
+    return Renderer(document, JinjaTemplates(), JsonSchemas())
 
 
 def _no_way(spec: BatchSpec, item: Peek) -> str:
@@ -104,17 +125,7 @@ def _no_way(spec: BatchSpec, item: Peek) -> str:
     return f"{text}; {item.path} has the columns {columns}" if columns else text
 
 
-def _placeholders(source: object) -> set[str]:
-    if isinstance(source, str):
-        return set(meta.find_undeclared_variables(Environment(autoescape=False).parse(source)))
-    if isinstance(source, dict):
-        return set().union(*(_placeholders(value) for value in source.values()))
-    if isinstance(source, list):
-        return set().union(*(_placeholders(value) for value in source))
-    return set()
-
-
-def _unknown(item: Peek, wanted: set[str], spec: BatchSpec) -> Iterator[str]:
+def _unknown(item: Peek, wanted: frozenset[str], spec: BatchSpec) -> Iterator[str]:
     columns = item.sample.columns
     if not columns:
         return

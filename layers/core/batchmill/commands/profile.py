@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from batchmill.adapters.jinja import JinjaTemplates
 from batchmill.commands import options, submission, writing
+from batchmill.commands.preflight import check_bodies
 from batchmill.contracts.spec import parse_spec
-from batchmill.steps.shard.rendering import body_source
 
 
 @click.group()
@@ -23,8 +22,7 @@ def profile() -> None:
 def check(file: Path, as_json: bool) -> None:
     """Say whether FILE is a valid profile. Exit status: 0 it is, 2 it is not, and why on standard error."""
     spec = parse_spec(submission.load_mapping(file, "profile"), str(file))
-    if any(part is not None for part in (spec.prompt, spec.input, spec.body)):
-        JinjaTemplates().compile(body_source(spec))
+    check_bodies(spec)
     if as_json:
         writing.document(spec.model_dump(mode="json"))
     else:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from batchmill.contracts.spec import BatchSpec, parse_spec
+from batchmill.contracts.spec import WAYS, BatchSpec, parse_spec
 from batchmill.domain import ids
 from batchmill.domain.errors import InputMissing, SpecInvalid
 
 S3_SCHEME = "s3://"
 CLASSIFY = "/v1/classify"
-_WAYS = ("prompt", "system", "input", "body")
+_BESIDE = ("system", "image")
+"""Fields that say more of a prompt."""
 
 
 def load_mapping(path: Path, what: str) -> dict[str, object]:
@@ -83,8 +84,8 @@ def build_spec(options: Mapping[str, object], profile: Mapping[str, object], sou
     """
     given = {name: value for name, value in options.items() if value is not None and name not in ("labels", "params")}
     base = dict(profile)
-    if any(name in given for name in ("prompt", "input", "body")):
-        base = {name: value for name, value in base.items() if name not in _WAYS}
+    if any(name in given for name in WAYS):
+        base = {name: value for name, value in base.items() if name not in (*WAYS, *_BESIDE)}
     merged: dict[str, object] = {**base, **given}
     params = {**_mapping(base.get("params")), **_mapping(options.get("params"))}
     labels = options.get("labels")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from batchmill.domain.errors import SpecInvalid, StreamingUnsupported, WebhookRefused
+from batchmill.domain.formats import Compression, Format
 from batchmill.domain.webhook import LOOPBACK, target
 
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
@@ -30,25 +31,72 @@ def duration_seconds(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
+class CsvOptions(BaseModel):
+    """How a CSV or TSV is written, where its name and its beginning do not tell.
+
+    `delimiter` is one character, sniffed where not given; `names` are the columns of a file without a header;
+    `quoted_newlines` false promises that no field holds a line break, so that a file of any size is cut unread.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    names: list[str] | None = Field(default=None, min_length=1)
+    quoted_newlines: bool = True
+
+    @field_validator("delimiter")
+    @classmethod
+    def _no_mark(cls, text: str | None) -> str | None:
+        if text is not None and (text in '"\r\n\0' or not text.isascii()):
+            raise ValueError("one ASCII character that is neither a quote nor a line break")
+        return text
+
+
+WAYS = ("prompt", "messages", "input", "body")
+"""The fields of a spec by which a row becomes a request."""
+
+
+class Message(BaseModel):
+    """One message of a chat. `content` is text, or OpenAI's list of parts; tool calls may stand in its place."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = None
+
+
 class BatchSpec(BaseModel):
     """What to do with each row.
 
-    A row becomes a request by one of three ways: `body` (a template of the whole request body), `input` (for
-    embeddings, classify and the like) or `prompt` with an optional `system` (chat and completions). OpenAI batch lines
-    carry their own bodies and take none of them. Strings are Jinja2 templates over the row's columns; `params` are
-    merged into every body as they are.
+    A row becomes a request by one of these ways: `body` (a template of the whole request body), `input` (for
+    embeddings, classify and the like), or, for chat, `messages` and `prompt`: either of them or both, the messages
+    being then examples that stand between `system` and the prompt (completions take a `prompt` alone). `image` is
+    shown with the last message of the user's. OpenAI batch lines carry their own bodies and take none of them.
+
+    Strings, also those in `params`, are Jinja2 templates over the row's columns. `params` are merged into every body.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     endpoint: str = Field("/v1/chat/completions", pattern=r"^/[A-Za-z0-9_./-]{1,200}$")
     model: str | None = Field(None, min_length=1, max_length=256)
-    format: Literal["auto", "openai", "jsonl", "csv"] = "auto"
+    format: Literal["auto"] | Format = "auto"
+    compression: Literal["auto"] | Compression = "auto"
+    csv: CsvOptions = CsvOptions()
+    manifest: bool = Field(
+        False, description="the inputs list the inputs: S3 Inventory's manifest.json, or a list of URIs"
+    )
     prompt: str | None = None
     system: str | None = None
+    messages: list[Message] | None = Field(None, min_length=1, max_length=200)
+    image: str | None = Field(None, description="template of a URL or of s3://bucket/key")
     input: str | None = None
     body: dict[str, Any] | None = None
     params: dict[str, Any] = Field(default_factory=dict)
+    repair: int = Field(0, ge=0, le=3, description="times that an output that does not fit its schema is asked again")
+    context: Literal["error", "truncate", "send"] = Field(
+        "error", description="what becomes of a row that is longer than the model's context"
+    )
     columns: list[str] | None = None
     custom_id: str | None = Field(None, description="the column that holds the row's custom_id")
     completion_window: str = "24h"
@@ -103,14 +151,21 @@ class BatchSpec(BaseModel):
 
     @model_validator(mode="after")
     def _one_way_to_a_body(self) -> BatchSpec:
-        given = [name for name in ("prompt", "input", "body") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"give one of prompt, input and body, not {' and '.join(given)}")
-        if self.system is not None and self.prompt is None:
-            raise ValueError("system needs a prompt beside it")
+        given = self.ways
+        if len(given) > 1 and given != ("prompt", "messages"):
+            raise ValueError(f"give one of prompt or messages, input and body, not {' and '.join(given)}")
+        chat = self.prompt is not None or self.messages is not None
+        for name in ("system", "image"):
+            if getattr(self, name) is not None and not chat:
+                raise ValueError(f"{name} needs a prompt or messages beside it")
         if self.format == "openai" and given:
             raise ValueError(f"OpenAI batch lines carry their own bodies: remove {given[0]}")
         return self
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The fields given that say what a row becomes. None of them goes with OpenAI batch lines."""
+        return tuple(name for name in WAYS if getattr(self, name) is not None)
 
     @property
     def window_seconds(self) -> int:

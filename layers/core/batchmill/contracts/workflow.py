@@ -22,7 +22,7 @@ class MachineInput(_Payload):
 
 
 class RunInput(_Payload):
-    """The payload of plan, admit and complete."""
+    """The payload of plan and complete."""
 
     batch_id: str
     run: int
@@ -37,12 +37,19 @@ class ShardList(_Payload):
 
 
 class PlanOutput(RunInput):
-    """What plan returns, and admit takes."""
+    """What plan returns. Where it is not `done`, it has run out of its time, and goes on when it is called again."""
+
+    done: bool = True
+    shards: ShardList | None = None
+
+
+class AdmitInput(RunInput):
+    """The payload of admit."""
 
     shards: ShardList
 
 
-class AdmitOutput(PlanOutput):
+class AdmitOutput(AdmitInput):
     """What admit returns: the map's parameters. `seconds_left` to the batch's deadline."""
 
     seconds_left: int = Field(ge=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal
 
 from batchmill.domain.errors import NotPausable
 
@@ -66,7 +67,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Input:
-    """One object that a batch reads, pinned to its version where the submission knew it."""
+    """What a submission names: an object, pinned to its version where the submission knew it, or a prefix.
+
+    A key that ends in a slash, or none at all, is a prefix: all that lies under it when the batch is planned.
+    """
 
     bucket: str
     key: str
@@ -77,6 +81,11 @@ class Input:
     def uri(self) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def kind(self) -> Literal["object", "prefix"]:
+        """Which of the two it is. (An object may be a manifest: the spec says so, of all inputs.)"""
+        return "prefix" if not self.key or self.key.endswith("/") else "object"
 
 
 @dataclass(frozen=True)

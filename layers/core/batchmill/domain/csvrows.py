@@ -1,40 +1,58 @@
-"""CSV (RFC 4180) to rows, and the places where it may be cut.
+"""CSV (RFC 4180) to rows.
 
-One reader serves both the plan, which cuts, and the worker, which reads a piece: Python's own csv reader, fed line by
-line, so that a piece read alone gives the records that a reader of the whole would give.
+Python's own csv reader, fed line by line, so that a piece read alone gives the records that a reader of the whole would
+give, as long as it begins where a record does (domain.starts finds such places).
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, cast
 
-from batchmill.domain.jsonl import located
-from batchmill.domain.lines import BOM, Line
-from batchmill.domain.request import Row, RowError
+from batchmill.domain.lines import BOM, LINE_LIMIT, TOO_LONG, Line
+from batchmill.domain.request import LINES, Row, RowError, Source, located
 
-FIELD_LIMIT = 16 * 1024 * 1024
-"""Characters in one field: csv's own limit (131,072) is too small for documents."""
+DELIMITERS = ",\t;|"
+"""Those that are looked for where none is given; the first wins where several do as well."""
+
+SNIFFED_RECORDS = 200
+
+_INVALID = "invalid_csv"
+_NOT_CLOSED = RowError(
+    _INVALID, "a quoted field is not closed at the end of its line, where csv.quoted_newlines is false"
+)
+_FAULTS = {
+    "unexpected end": "a quoted field is not closed before the file's end",
+    "new-line character": "a carriage return outside of quotes",
+    "expected after": "text behind a closing quote (a quote within a quoted field is written twice)",
+}
+"""Python's reasons by a part of them, in words that tell what to mend."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """One CSV record: where it begins, the number of its first line counted from 0, its fields or what is wrong."""
+class Dialect(NamedTuple):
+    """How a CSV is written. Where no quoted field holds a line break (`multiline` false), each line is a record."""
 
-    offset: int
-    line: int
-    fields: tuple[str, ...]
-    error: RowError | None = None
+    delimiter: str = ","
+    multiline: bool = True
 
 
-def records(lines: Iterable[Line]) -> Iterator[Record]:
-    """The records of lines that begin at a record's start. Blank lines are none."""
-    csv.field_size_limit(FIELD_LIMIT)
-    source = _Source(lines)
-    reader = csv.reader(source, strict=True)
+Record = tuple[int, int, Sequence[str], RowError | None]
+"""The place of its first byte, the number of its first line counted from 0, its fields, or what is wrong."""
+
+
+def records(lines: Iterable[Line], dialect: Dialect, limit: int = LINE_LIMIT) -> Iterator[Record]:
+    """The records of lines that begin at a record's start. Blank lines are none.
+
+    One that is no CSV ends with the line that shows it, one of more than `limit` bytes with the line that exceeds it.
+    """
+    csv.field_size_limit(LINE_LIMIT)
+    feed = _Feed(lines, dialect, limit)
+    texts = cast(Iterator[str], feed.texts())
+    reader = csv.reader(texts, delimiter=dialect.delimiter, strict=True)
     while True:
-        begin = source.taken
+        feed.fresh, feed.fault = True, None
         error: RowError | None = None
         fields: Sequence[str] = ()
         try:
@@ -42,84 +60,92 @@ def records(lines: Iterable[Line]) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as fault:
-            error = RowError("invalid_csv", f"not CSV: {fault}")
-        offset, undecodable = source.since(begin)
-        if undecodable:
-            error = RowError("invalid_utf8", "not UTF-8")
+            error = _fault(str(fault), dialect)
+        if feed.fault:
+            fields, error = (), feed.fault
         if fields or error:
-            yield Record(offset, begin, tuple(fields), error)
+            yield feed.begin, feed.first, fields, error
 
 
-class _Source:
-    """Feeds the csv reader, and remembers where the lines of the current record were."""
+class _Feed:
+    """Feeds the csv reader, and remembers where the current record began and what its lines had against them."""
 
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._lines = iter(lines)
-        self._marks: dict[int, tuple[int, bool]] = {}
-        self.taken = 0
+    def __init__(self, lines: Iterable[Line], dialect: Dialect, limit: int) -> None:
+        self._lines, self._multiline, self._limit = lines, dialect.multiline, limit
+        self.begin = self.first = 0
+        self.fresh = True
+        self.fault: RowError | None = None
 
-    def __iter__(self) -> _Source:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        data = line.data.removeprefix(BOM) if line.offset == 0 else line.data
-        text = data.decode(errors="replace")
-        self._marks[self.taken] = (line.offset, "\ufffd" in text and not _is_utf8(data))
-        self.taken += 1
-        return text + "\n"
-
-    def since(self, begin: int) -> tuple[int, bool]:
-        """Offset of the record that took lines begin.., and whether any of them was not UTF-8."""
-        taken = [self._marks.pop(number) for number in range(begin, self.taken)]
-        return taken[0][0], any(bad for _, bad in taken)
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    def texts(self) -> Iterator[str | None]:
+        """Lines as csv takes them, or None, which it refuses, so that the record ends there."""
+        for number, (at, data) in enumerate(self._lines):
+            if not self.fresh and not self._multiline:
+                self.fault = self.fault or _NOT_CLOSED
+                yield None
+            if self.fresh:
+                self.begin, self.first, self.fresh = at, number, False
+            if data is None or at + len(data) >= self.begin + self._limit:
+                self.fault = TOO_LONG
+                yield None
+                continue
+            if at == 0:
+                data = data.removeprefix(BOM)
+            try:
+                text = data.decode()
+            except UnicodeDecodeError as error:
+                text = data.decode(errors="replace")
+                self.fault = RowError("invalid_utf8", f"not UTF-8 at byte {error.start + 1} of the line")
+            yield text + "\n"
 
 
-def csv_rows(lines: Iterable[Line], first_line: int, header: Sequence[str], skip_header: bool) -> Iterator[Row]:
+def _fault(reason: str, dialect: Dialect) -> RowError:
+    if reason.startswith("unexpected end") and not dialect.multiline:
+        return _NOT_CLOSED
+    known = next((words for part, words in _FAULTS.items() if part in reason), reason)
+    return RowError(_INVALID, f"not CSV: {known}")
+
+
+def csv_rows(
+    lines: Iterable[Line],
+    first_line: int | None,
+    header: Sequence[str],
+    dialect: Dialect,
+    *,
+    skip_header: bool,
+    source: Source = LINES,
+    limit: int = LINE_LIMIT,
+) -> Iterator[Row]:
     """A row for each record after the header. A record with too few or too many fields is a row with an error."""
-    found = records(lines)
+    found = records(lines, dialect, limit)
     if skip_header:
         next(found, None)
-    for row, record in enumerate(found):
-        number = first_line + record.line
-        error = record.error
-        if not error and len(record.fields) != len(header):
-            error = RowError(
-                "invalid_csv", f"{len(record.fields)} fields, where the header has {len(header)} (unbalanced quotes?)"
-            )
-        if error:
-            yield Row(row, record.offset, number, error=located(error, number, record.offset))
-        else:
-            yield Row(row, record.offset, number, columns=dict(zip(header, record.fields, strict=True)))
+    width = len(header)
+    for number, (at, line, fields, error) in enumerate(found):
+        place = None if first_line is None else first_line + line
+        if not error and len(fields) == width:
+            yield Row(number, at, place, None, dict(zip(header, fields, strict=True)), None, source)
+            continue
+        has = _fields(len(fields))
+        fault = error or RowError(_INVALID, f"{has}, where the header has {width} (unbalanced quotes?)")
+        row = Row(number, at, place, source=source)
+        yield row._replace(error=located(fault, row.place))
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """Where a CSV may be cut: (offset, 1-based line) of each piece's start, the first being (0, 1); and its records."""
-
-    starts: tuple[tuple[int, int], ...]
-    records: int
-    header: tuple[str, ...]
-    header_error: RowError | None = None
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
 
 
-def cuts(lines: Iterable[Line], target: int) -> Cuts:
-    """Cut a whole CSV at record starts into pieces of at least `target` bytes each (the last may be smaller)."""
-    found = records(lines)
-    header = next(found, None)
-    if header is None:
-        return Cuts((), 0, ())
-    starts, count = [(0, 1)], 0
-    for record in found:
-        if count and record.offset - starts[-1][0] >= target:
-            starts.append((record.offset, record.line + 1))
-        count += 1
-    return Cuts(tuple(starts), count, header.fields, header.error)
+def sniffed(lines: Sequence[Line], names: Sequence[str] | None) -> str:
+    """The delimiter that splits a file's beginning most evenly (into as many fields as there are names, where given).
+
+    A comma where none does.
+    """
+
+    def evenness(delimiter: str) -> tuple[float, int]:
+        found = islice(records(lines, Dialect(delimiter)), SNIFFED_RECORDS)
+        widths = [len(fields) for _, _, fields, error in found if not error]
+        wanted = len(names) if names else (widths or [0])[0]
+        even = sum(width == wanted for width in widths) / len(widths) if widths else 0.0
+        return (even, wanted) if wanted > 1 else (0.0, 0)
+
+    return max(DELIMITERS, key=evenness)

@@ -7,7 +7,9 @@
     │   ├── InputMissing         an input object or file is not there
     │   ├── InputChanged         an input object was overwritten or deleted after the plan pinned it
     │   ├── InputInvalid         an input as a whole cannot be read (empty, no header, undecodable)
+    │   ├── InputTooLarge        an input holds more than can be planned, or unpacks to more
     │   ├── RenderFailed         a row lacks what the template asks for; the row's outcome, never the shard's
+    │   ├── FirstRowsFailed      all rows of an input's beginning fail, and so the batch
     │   ├── PlanTooLarge         more shards than one state machine run can carry
     │   ├── WebhookRefused       a webhook's URL or address may not be called, or its receiver is gone for good
     │   ├── RequestTooLarge      a request to the API is larger than a batch's record can hold
@@ -84,16 +86,33 @@ class InputInvalid(UserError):
     code = "input_invalid"
 
 
+class InputTooLarge(UserError):
+    """An input of more objects or bytes than can be planned, or one that unpacks to more than any honest file."""
+
+    code = "input_too_large"
+
+
 class EmptyInput(InputInvalid):
     """The input holds no row at all."""
 
-    code = "empty_input"
+    code = "empty_file"
 
 
 class RenderFailed(UserError):
-    """A row that the template cannot be rendered with. The message names the placeholder, never the row's data."""
+    """A row that the template cannot be rendered with. The message names the placeholder, never the row's data.
 
-    code = "template_error"
+    `param` is the name that the row lacks, where that is what is wrong.
+    """
+
+    code = "render_failed"
+
+
+class FirstRowsFailed(UserError):
+    """All rows of an input's beginning fail before the engine is asked. `code` is the first one's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class PlanTooLarge(UserError):

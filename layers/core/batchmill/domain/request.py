@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Endpoint(StrEnum):
@@ -23,43 +26,77 @@ class RowError:
     message: str
 
 
-@dataclass(frozen=True)
-class Row:
+def located(error: RowError, place: str) -> RowError:
+    """The error with its place in the input put before its message."""
+    return RowError(error.code, f"{place}: {error.message}")
+
+
+class Source(NamedTuple):
+    """What the rows of one object have in common: its name, where a batch has several, and whether it is a table."""
+
+    name: str = ""
+    table: bool = False
+
+
+LINES = Source()
+"""A single file of lines."""
+
+
+class Row(NamedTuple):
     """One input row as read. `row` counts from 0 within its shard; `line` is 1-based in the file where known.
 
-    `columns` holds the row's fields (the body's wrapper for OpenAI lines). A row that could not be read has an
-    `error` instead.
+    `offset` is the place of its first byte in the object, or its number, from 0, in a table. `columns` holds the row's
+    fields (the body's wrapper for OpenAI lines). A row that could not be read has an `error` instead.
+    (A NamedTuple: one is made for each row there is, and a frozen dataclass takes three times as long to make.)
     """
 
     row: int
     offset: int
     line: int | None = None
     custom_id: str | None = None
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: Mapping[str, object] = MappingProxyType({})
     error: RowError | None = None
+    source: Source = LINES
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it: `line 12`, `the line at byte 1234`, `row 7`, and `of <name>` where it matters."""
+        if self.line is not None:
+            where = f"line {self.line}"
+        else:
+            where = f"row {self.offset + 1}" if self.source.table else f"the line at byte {self.offset}"
+        return f"{where} of {self.source.name}" if self.source.name else where
 
 
-@dataclass(frozen=True)
-class Request:
-    """One row rendered for the engine: POST `body` to `url` (a path such as /v1/embeddings).
+class Request(NamedTuple):
+    """One row rendered for the engine: POST `payload`, a JSON object, to `url` (a path such as /v1/embeddings).
 
-    `sha256` is the hash of url and body, keys sorted; `size` the characters of that text.
+    `max_tokens` is how long the answer may get, 0 where that is not said. `misfit` says of the answer's JSON what does
+    not fit the schema that the request asks for, None where all does. `place` is the row's, for people.
     """
 
     row: int
     custom_id: str
     url: str
-    body: Mapping[str, object]
+    payload: bytes
     columns: Mapping[str, str | None]
-    sha256: str = ""
-    size: int = 0
+    max_tokens: int = 0
+    misfit: Callable[[object], str | None] | None = None
+    template_sha256: str | None = None
+    place: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash, in hex, of what is sent and where to."""
+        return hashlib.sha256(self.url.encode() + b"\n" + self.payload).hexdigest()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one row: a line of the results. `status` is `ok` or `error`.
 
-    `output_json` and `response` are JSON text. `columns` are the input columns carried over, as strings.
+    `output_json` and `response` are JSON text. `columns` are the input columns carried over, as strings. `repairs` is
+    how often the row was asked again because its output did not fit; the tokens are those of all its answers.
     """
 
     custom_id: str
@@ -82,6 +119,8 @@ class Outcome:
     attempt: int = 0
     request_sha256: str | None = None
     response_sha256: str | None = None
+    template_sha256: str | None = None
+    repairs: int = 0
 
     @property
     def ok(self) -> bool:
@@ -97,6 +136,7 @@ def error_outcome(
     columns: Mapping[str, str | None],
     attempt: int,
     backend: str | None = None,
+    template_sha256: str | None = None,
 ) -> Outcome:
     """The outcome of a row that has none from the engine."""
     return Outcome(
@@ -109,6 +149,7 @@ def error_outcome(
         error_message=error.message,
         attempt=attempt,
         backend=backend,
+        template_sha256=template_sha256,
     )
 
 
@@ -132,6 +173,8 @@ RESULT_COLUMNS = (
     "attempt",
     "request_sha256",
     "response_sha256",
+    "template_sha256",
+    "repairs",
 )
 """The results' own columns. The input columns asked for stand between `row` and `status`."""
 

@@ -21,8 +21,12 @@ class Reply:
 class Engine(Protocol):
     """One OpenAI-compatible server."""
 
-    async def send(self, url_path: str, body: Mapping[str, object]) -> Reply:
-        """POST `body` to a path such as /v1/chat/completions. Never raises for the engine's faults."""
+    async def send(self, url_path: str, payload: bytes) -> Reply:
+        """POST `payload`, JSON, to a path such as /v1/chat/completions. Never raises for the engine's faults."""
+        ...
+
+    async def models(self) -> Mapping[str, int | None]:
+        """The models served, in the server's order: of each its context in tokens, where told. Raises Transient."""
         ...
 
     async def healthy(self) -> bool:

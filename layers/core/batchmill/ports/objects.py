@@ -49,11 +49,17 @@ class Objects(Protocol):
         """Write, replacing what is there. What is temporary may be removed by the store, weeks later."""
         ...
 
-    def create(self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write only where nothing is (If-None-Match: *). Raises AlreadyExists.
+    def create(
+        self, bucket: str, key: str, body: bytes, metadata: Mapping[str, str], *, temporary: bool = False
+    ) -> None:
+        """Write only where nothing is (If-None-Match: *), temporary as with `put`. Raises AlreadyExists.
 
         A lost answer is settled by the caller: HEAD, and compare the metadata.
         """
+        ...
+
+    def presign(self, bucket: str, key: str, seconds: int) -> str:
+        """A URL by which anybody may read the object, for so long. Whether there is one is not looked at."""
         ...
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:

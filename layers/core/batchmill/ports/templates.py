@@ -9,8 +9,16 @@ from typing import Protocol
 class Template(Protocol):
     """A compiled template: any JSON-able value whose strings may hold placeholders."""
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of columns that it asks for, as far as its text tells."""
+        ...
+
     def render(self, columns: Mapping[str, object]) -> object:
-        """The value with every string rendered. Raises RenderFailed naming what is missing."""
+        """The value with every string rendered; a string that is one native expression becomes that value.
+
+        Raises RenderFailed naming what is missing, and for a row that takes too long or grows too large.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from batchmill.contracts.workflow import AdmitOutput, PlanOutput
+from batchmill.contracts.workflow import AdmitInput, AdmitOutput
 from batchmill.domain.batch import BatchStatus, moved
 from batchmill.domain.errors import Cancelled, DeadlineExceeded
 from batchmill.ports.batches import Batches
@@ -20,7 +20,7 @@ class Admit:
     clock: Clock
     max_concurrency: int
 
-    def __call__(self, planned: PlanOutput) -> AdmitOutput:
+    def __call__(self, planned: AdmitInput) -> AdmitOutput:
         """Open the batch. Raises Cancelled or DeadlineExceeded where it is too late for it; Transient."""
         now = self.clock.now()
         batch = self.batches.change(planned.batch_id, lambda old: moved(old, BatchStatus.IN_PROGRESS, now))

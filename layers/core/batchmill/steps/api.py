@@ -22,6 +22,7 @@ from batchmill.contracts.workflow import CancelInput, PauseInput
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input, moved, pausing
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, KeyReused, NotCancellable, SpecInvalid
+from batchmill.domain.places import bucket_and_key
 from batchmill.ports.clock import Clock
 from batchmill.ports.functions import Functions
 from batchmill.ports.objects import Objects
@@ -115,14 +116,18 @@ class Api:
         return batch
 
     def _named(self, field: str, uri: str) -> Input:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not uri.startswith("s3://") or not bucket or not key or key.endswith("/") or len(key.encode()) > 1024:
-            raise SpecInvalid(f"{field}: not an object's s3://bucket/key: {uri[:200]!r}", field)
-        named = Input(bucket, key)
+        try:
+            named = Input(*bucket_and_key(uri))
+        except ValueError as error:
+            raise SpecInvalid(f"{field}: {error}", field) from None
         self.accepting.places.check(named, field)
         return named
 
     def _pinned(self, field: str, item: Input) -> SubmittedInput:
+        if item.kind == "prefix":
+            if next(iter(self.objects.list(item.bucket, item.key)), None) is None:
+                raise InputMissing(f"{field}: {item.uri}: no object under this prefix", field)
+            return SubmittedInput(bucket=item.bucket, key=item.key)
         try:
             info = self.objects.head(item.bucket, item.key)
         except Gone:

@@ -66,7 +66,7 @@ class Complete:
             found = list(pool.map(lambda key: standing_part(self.objects, self.data_bucket, key), keys))
         parts = _all_there(items, found)
         spans = [Span(part.object, part.start, part.end) for part in parts]
-        if fault := gap(spans, [item.size for item in document.objects]):
+        if fault := gap(spans, [item.extent for item in document.objects]):
             raise PartsMissing(f"the parts of {asked.batch_id} do not tile its input: {fault}")
         return parts, tuple(_file(key, part) for key, part in zip(keys, parts, strict=True)), document
 

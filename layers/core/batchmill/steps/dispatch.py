@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batchmill.contracts.workflow import DispatchInput
 from batchmill.domain.batch import Batch, BatchStatus
@@ -27,6 +27,8 @@ class Dispatch:
     answering: Answering
     clock: Clock
     data_bucket: str
+    placed: dict[tuple[str, int], Placement] = field(default_factory=dict, compare=False)
+    """Where shards go, by batch and run: a plan of many inputs has megabytes, and is fixed once it is admitted."""
 
     def __call__(self, asked: DispatchInput) -> None:
         """Send the shard, or park it where its batch is paused.
@@ -69,6 +71,11 @@ class Dispatch:
 
     def _place(self, batch: Batch, run: int) -> Placement:
         """Where the shard goes. The route is one pool, so a rerouted shard is sent there anew."""
-        document = Documents(self.objects, self.data_bucket, batch.batch_id, run).plan()
-        self.sending.pool(document.spec.pool)  # known before anything is written
-        return Placement("ecs", document.spec.pool, document.fingerprint)
+        name = (batch.batch_id, run)
+        if name not in self.placed:
+            document = Documents(self.objects, self.data_bucket, *name).plan()
+            self.placed.clear()  # one batch is enough: its shards come one after the other
+            self.placed[name] = Placement("ecs", document.spec.pool, document.fingerprint)
+        place = self.placed[name]
+        self.sending.pool(place.pool)  # known before anything is written
+        return place

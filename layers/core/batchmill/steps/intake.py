@@ -20,6 +20,7 @@ from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input, Problem, closing_again, moved, with_problem
 from batchmill.domain.errors import AlreadyExists, BatchNotFound, Gone, SpecInvalid, UserError
+from batchmill.domain.places import SCHEME, bucket_and_key
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
@@ -209,11 +210,11 @@ def _parse_batch_file(text: bytes, source: str) -> BatchFile:
 
 
 def _named_input(name: str, beside: Input) -> Input:
-    """An input that a batch file names: an s3:// URI, or a key beside the file."""
-    if name.startswith("s3://"):
-        bucket, slash, key = name.removeprefix("s3://").partition("/")
-        if not (bucket and slash and key):
-            raise SpecInvalid(f"{beside.uri}: inputs: not an s3://bucket/key: {name!r}")
-        return Input(bucket, key)
+    """An input that a batch file names: an s3:// URI, or a key beside the file; with a slash at its end, a prefix."""
+    if name.startswith(SCHEME):
+        try:
+            return Input(*bucket_and_key(name))
+        except ValueError as error:
+            raise SpecInvalid(f"{beside.uri}: inputs: {error}") from None
     folder = beside.key.rpartition("/")[0]
     return Input(beside.bucket, f"{folder}/{name}" if folder else name)

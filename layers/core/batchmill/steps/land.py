@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from batchmill.contracts.plan import PlanDocument
 from batchmill.contracts.workflow import LandInput
 from batchmill.domain.batch import Batch, BatchStatus
-from batchmill.domain.errors import InputChanged, InputMissing
-from batchmill.domain.request import Outcome, RowError, error_outcome
+from batchmill.domain.errors import InputChanged, InputInvalid, InputMissing
+from batchmill.domain.request import Outcome, RowError
 from batchmill.domain.shard import ShardKey
 from batchmill.domain.span import Span
 from batchmill.ports.batches import Batches
 from batchmill.ports.objects import Objects
 from batchmill.ports.parts import Parts
-from batchmill.ports.templates import Templates
+from batchmill.ports.tables import Tables
 from batchmill.steps.shard.answering import Answering
 from batchmill.steps.shard.checkpoints import Checkpoints
 from batchmill.steps.shard.committing import LAND_WRITER, commit
 from batchmill.steps.shard.documents import Documents
 from batchmill.steps.shard.reading import span_error, span_rows
-from batchmill.steps.shard.rendering import Renderer, carried
+from batchmill.steps.shard.rendering import unasked
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class Land:
     """The step."""
 
     objects: Objects
+    tables: Tables
     batches: Batches
     parts: Parts
-    templates: Templates
     answering: Answering
     data_bucket: str
 
@@ -67,21 +67,12 @@ class Land:
         self, batch: Batch, document: PlanDocument, key: ShardKey, span: Span, done: dict[int, Outcome]
     ) -> list[Outcome]:
         reason = _reason(batch)
-        renderer = Renderer(document, self.templates)
         try:
             return [
-                done.get(row.row)
-                or error_outcome(
-                    key.shard,
-                    row.row,
-                    renderer.custom_id(key.shard, row),
-                    row.error or reason,
-                    carried(row.columns, document.columns),
-                    LAND_ATTEMPT,
-                )
-                for row in span_rows(self.objects, document, span)
+                done.get(row.row) or unasked(document, key.shard, row, row.error or reason, LAND_ATTEMPT)
+                for row in span_rows(self.objects, self.tables, document, span)
             ]
-        except (InputChanged, InputMissing) as error:
+        except (InputChanged, InputInvalid, InputMissing) as error:
             return [span_error(document, key, span, RowError(error.code, str(error)), LAND_ATTEMPT)]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from batchmill.adapters.engine import AiohttpEngine
 from batchmill.adapters.engine_process import EngineProcess
-from batchmill.local.engines.minilm_model import MODEL, MiniLM, weights_folder
+from batchmill.local.engines.minilm_model import MAX_TOKENS, MODEL, MiniLM, weights_folder
 from batchmill.local.engines.minilm_server import MiniLMServer
 from batchmill.local.engines.serving import Listener
 
@@ -29,7 +29,7 @@ class Served:
     model: MiniLM
 
     async def post(self, path: str, **body: object) -> tuple[int, dict[str, Any]]:
-        reply = await self.engine.send(path, {"model": MODEL, **body})
+        reply = await self.engine.send(path, json.dumps({"model": MODEL, **body}).encode())
         return reply.status, json.loads(reply.body)
 
     def vector(self, text: str) -> list[float]:
@@ -157,7 +157,7 @@ async def test_another_model_or_an_endpoint_that_writes_text_is_404(served: Serv
 
 
 async def test_it_lists_its_model_and_is_healthy(served: Served) -> None:
-    assert await served.engine.models() == [MODEL]
+    assert await served.engine.models() == {MODEL: MAX_TOKENS}
     assert await served.engine.healthy()
 
 

@@ -30,7 +30,7 @@ async def ask(server: ScriptedServer, *bodies: dict[str, object], path: str = CH
     """Sends the bodies one after another."""
     engine = AiohttpEngine(server.url, timeout_s=5)
     try:
-        return [await engine.send(path, body) for body in bodies]
+        return [await engine.send(path, json.dumps(body).encode()) for body in bodies]
     finally:
         await engine.close()
 

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from batchmill.adapters.json_schema import JsonSchemas
 from batchmill.domain.request import Outcome, Request, RowError
 from batchmill.ports.engine import Reply
 from batchmill.steps.shard.judging import MESSAGE_LIMIT, TryAgain, judge, outcome
 
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
-def request(url: str = "/v1/chat/completions", **body: object) -> Request:
-    return Request(row=3, custom_id="c", url=url, sha256="h", body={"model": "m", **body}, columns={"a": "b"})
+
+def request(url: str = "/v1/chat/completions", schema: object = None, place: str = "") -> Request:
+    misfit = JsonSchemas().compile(schema) if schema is not None else None
+    payload = b'{"model":"m"}'
+    return Request(3, "c", url, payload, {"a": "b"}, misfit=misfit, template_sha256="t", place=place)
 
 
 def answered(answer: object, status: int = 200) -> Reply:
@@ -40,7 +44,8 @@ def test_a_chat_answer_is_a_result_with_its_tokens_and_hashes() -> None:
     assert (made.shard, made.row, made.custom_id, made.columns) == (7, 3, "c", {"a": "b"})
     assert made.response is not None
     assert json.loads(made.response) == chat("hello")
-    assert made.request_sha256 != made.response_sha256
+    assert made.request_sha256 == request().sha256 != made.response_sha256
+    assert (made.template_sha256, made.repairs) == ("t", 0)
 
 
 def test_a_chat_answer_that_is_json_stands_in_output_json_too() -> None:
@@ -70,6 +75,17 @@ def test_what_any_other_endpoint_answers_stands_in_output_json() -> None:
         (answered({"error": {"message": "too long"}}, 400), "engine_rejected"),
         (answered({"message": "too long"}, 422), "engine_rejected"),
         (answered({"detail": "Not Found"}, 404), "engine_misconfigured"),
+        (answered({"error": {"message": "The model `x` does not exist.", "param": "model"}}, 404), "model_not_found"),
+        (answered({"error": {"message": "no", "code": "model_not_found"}}, 404), "model_not_found"),
+        (answered({"error": {"message": "no", "code": "context_length_exceeded"}}, 400), "context_length_exceeded"),
+        (
+            answered({"error": {"message": "This model's maximum context length is 10 tokens. However, …"}}, 400),
+            "context_length_exceeded",
+        ),
+        (
+            answered({"error": {"message": "the request exceeds the available context size", "type": "x"}}, 400),
+            "context_length_exceeded",
+        ),
         (Reply(401, b"<html>", 1), "engine_misconfigured"),
         (answered({"error": {"message": "no"}}), "engine_rejected"),
         (answered({"object": "error", "message": "no"}), "engine_rejected"),
@@ -101,19 +117,60 @@ def test_what_is_no_answer_is_tried_again(reply: Reply) -> None:
     assert isinstance(judge(request(), reply), TryAgain)
 
 
+def test_an_output_cut_short_under_a_schema_is_an_error_not_a_success() -> None:
+    cut = answered(chat('{"a": ', "length"))
+    assert outcome_of(cut, request(schema=SCHEMA)).error_code == "truncated"
+    assert outcome_of(cut).ok
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("text", "why"),
     [
-        {"response_format": {"type": "json_schema", "json_schema": {}}},
-        {"response_format": {"type": "json_object"}},
-        {"structured_outputs": {"json": {"type": "object"}}},
+        ('{"a": "secret"}', 'the output does not fit its schema: $.a: must satisfy {"type": "integer"}'),
+        ("{}", "the output does not fit its schema: $: lacks 'a'"),
+        ("secret", "the output is not JSON"),
+        ('{"a": NaN}', "the output is not JSON"),
+        ("", "the output is not JSON"),
+        ("[" * 100_000, "the output is not JSON"),
     ],
 )
-def test_an_output_cut_short_under_a_schema_is_an_error_not_a_success(body: dict[str, Any]) -> None:
-    cut = answered(chat('{"a": ', "length"))
-    assert outcome_of(cut, request(**body)).error_code == "truncated"
-    assert outcome_of(cut).ok
-    assert outcome_of(cut, request(structured_outputs={"choice": ["a", "b"]})).ok
+def test_an_output_that_does_not_fit_its_schema_is_an_error_that_keeps_the_answer(text: str, why: str) -> None:
+    made = outcome_of(answered(chat(text)), request(schema=SCHEMA))
+    assert (made.error_code, made.error_message, made.output_text) == ("schema_mismatch", why, None)
+    assert json.loads(made.response or "") == chat(text)
+    assert (made.prompt_tokens, made.completion_tokens) == (5, 2)
+
+
+def test_an_output_that_fits_is_a_result_whatever_order_it_is_in() -> None:
+    made = outcome_of(answered(chat('{"b": 2, "a": 1}')), request(schema=SCHEMA))
+    assert (made.status, made.output_json) == ("ok", '{"b": 2, "a": 1}')
+
+
+def test_each_choice_must_fit_and_a_call_of_a_tool_need_not() -> None:
+    whole, wrong = chat('{"a": 1}')["choices"], chat("{}")["choices"]
+    assert isinstance(whole, list)
+    assert isinstance(wrong, list)
+    assert outcome_of(answered({"choices": whole + wrong}), request(schema=SCHEMA)).error_code == "schema_mismatch"
+    called = {"message": {"content": None, "tool_calls": [{"id": "1"}]}, "finish_reason": "tool_calls"}
+    assert outcome_of(answered({"choices": [called]}), request(schema=SCHEMA)).ok
+
+
+@pytest.mark.parametrize("choices", [["x"], [None], [{"message": "x"}], [{"message": {"content": [1]}}], [{}], "x"])
+def test_choices_of_no_known_form_fit_no_schema_and_break_nothing(choices: object) -> None:
+    judged = judge(request(schema=SCHEMA), answered({"choices": choices}))
+    assert isinstance(judged, RowError)
+    assert judged.code == "schema_mismatch"
+
+
+def test_an_error_names_the_rows_place() -> None:
+    made = outcome_of(answered({"message": "no"}, 400), request(place="line 12"))
+    assert made.error_message == "line 12: HTTP 400: no"
+
+
+def test_no_message_holds_the_signature_of_a_link() -> None:
+    link = "https://b.s3.amazonaws.com/k?versionId=1&X-Amz-Algorithm=A&X-Amz-Signature=secret"
+    made = outcome_of(answered({"error": {"message": f"cannot fetch '{link}' now"}}, 400))
+    assert made.error_message == "HTTP 400: cannot fetch 'https://b.s3.amazonaws.com/k' now"
 
 
 def test_an_engines_message_is_kept_short_because_it_may_quote_the_prompt() -> None:

@@ -100,6 +100,10 @@ class Script(_Frozen):
     """Requests that may wait, others get 429; 0: no bound."""
     max_prompt_tokens: Count = 0
     """Longer prompts get 400 as vLLM gives it; 0: no bound."""
+    max_model_len: Count = 0
+    """What /v1/models tells of the model's context, in tokens; 0: nothing. Longer prompts get 400 as well."""
+    tokenizer: bool = False
+    """Whether POST /tokenize counts tokens, as vLLM's does. A word is a token here."""
     completion_tokens: Positive = 8
     """Of each answer, unless the request asks for fewer (then `finish_reason` is length)."""
     dimensions: Annotated[int, Field(ge=1, le=8)] = 8

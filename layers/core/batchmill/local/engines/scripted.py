@@ -57,6 +57,7 @@ class ScriptedEngine:
         app = web.Application(middlewares=[refusals], client_max_size=1 << 30)
         for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings"):
             app.router.add_post(path, self._answer)
+        app.router.add_post("/tokenize", self._tokenize)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
@@ -110,8 +111,8 @@ class ScriptedEngine:
         if script.models and body.get("model") not in script.models:
             return wire.error(f"The model `{body.get('model')}` does not exist.", 404, "model")
         tokens = len(prompt.split())
-        if script.max_prompt_tokens and tokens > script.max_prompt_tokens:
-            limit = script.max_prompt_tokens
+        limits = [limit for limit in (script.max_prompt_tokens, script.max_model_len) if limit]
+        if limits and _kept(body, tokens) > (limit := min(limits)):
             return wire.error(f"This model's maximum context length is {limit} tokens, got {tokens}.", 400)
         if fault is FaultKind.BAD_REQUEST:
             return wire.error("scripted: bad request", 400)
@@ -187,8 +188,15 @@ class ScriptedEngine:
     def _chance(self, purpose: str, arrival: Arrival) -> random.Random:
         return random.Random(f"{self.script.seed}:{purpose}:{arrival.digest}:{arrival.occurrence}")
 
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        if not self.script.tokenizer:
+            return wire.error(f"this engine does not answer {request.method} {request.path}", 404)
+        tokens = prompt_text(await wire.read_json(request)).split()
+        return web.json_response({"count": len(tokens), "max_model_len": self.script.max_model_len, "tokens": []})
+
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response(wire.models(self.script.models or (MODEL,), simulated=True))
+        told = {"max_model_len": self.script.max_model_len} if self.script.max_model_len else {}
+        return web.json_response(wire.models(self.script.models or (MODEL,), simulated=True, **told))
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         if self.dead:
@@ -247,6 +255,12 @@ def main(arguments: list[str] | None = None) -> None:
 async def _serve(script: Script, journal: Path | None, port: int) -> None:
     engine = ScriptedEngine(script, journal, on_death=lambda: os._exit(70))
     await run_until_signal(engine.app(), port, MODEL, engine.stop)
+
+
+def _kept(body: wire.Json, tokens: int) -> int:
+    """The tokens of a prompt that are left by vLLM's truncate_prompt_tokens."""
+    most = body.get("truncate_prompt_tokens")
+    return min(tokens, most) if isinstance(most, int) else tokens
 
 
 def _drop(request: web.Request) -> web.Response:

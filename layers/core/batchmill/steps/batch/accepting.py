@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from batchmill.contracts.pools import Pool
+from batchmill.contracts.pools import UNKNOWN_MODEL, Pool
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Input
@@ -14,8 +14,9 @@ from batchmill.domain.places import InputPlaces
 from batchmill.domain.webhook import target
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
+from batchmill.ports.schemas import Schemas
 from batchmill.ports.templates import Templates
-from batchmill.steps.shard.rendering import body_source
+from batchmill.steps.shard.bodies import body_source, check_repair, fixed_schema, templated
 
 INPUTS_CHARACTERS = 200_000
 """Of a batch's inputs together, in its record; with the spec's 100,000 that stays within DynamoDB's 400 KB an item."""
@@ -30,13 +31,14 @@ class Accepting:
 
     batches: Batches
     templates: Templates
+    schemas: Schemas
     clock: Clock
     pools: Mapping[str, Pool]
     places: InputPlaces
     webhook_allow: frozenset[str] = frozenset()
 
     def check(self, spec: BatchSpec, source: str) -> None:
-        """What the spec's own model cannot see: the deployment's pools, where a webhook may go, the templates' syntax.
+        """What the spec's own model cannot see: pools, where a webhook may go, the syntax of templates and schemas.
 
         Raises SpecInvalid.
         """
@@ -51,12 +53,23 @@ class Accepting:
                 target(spec.webhook_url, self.webhook_allow)
             except WebhookRefused as error:
                 raise SpecInvalid(f"{source}: webhook_url: {error}", "webhook_url") from None
-        given = [name for name in ("body", "input", "prompt") if getattr(spec, name) is not None]
-        if given:
-            try:
+        self._check_bodies(spec, source)
+
+    def _check_bodies(self, spec: BatchSpec, source: str) -> None:
+        field = next(iter(spec.ways), "params")
+        try:
+            if spec.ways:
                 self.templates.compile(body_source(spec))
-            except SpecInvalid as error:
-                raise SpecInvalid(f"{source}: {error}", given[0]) from None
+            field = "params" if spec.body is None else "body"
+            schema = fixed_schema(spec)
+            if schema is not None:
+                self.schemas.compile(schema)
+            check_repair(spec)
+        except SpecInvalid as error:
+            raise SpecInvalid(f"{source}: {error}", error.param or field) from None
+        served, named = self.pools[spec.pool].model, (spec.body or {}).get("model")
+        if served not in ("", UNKNOWN_MODEL) and named not in (None, served) and not templated(named):
+            raise SpecInvalid(f"{source}: body.model: pool {spec.pool!r} serves {served}, not {named!r}", "body")
 
     def record(self, submission: str, inputs: Sequence[Input], spec: BatchSpec, profile: str | None = None) -> Batch:
         """Create the batch of a checked spec, or return the one that is there: one batch a submission.

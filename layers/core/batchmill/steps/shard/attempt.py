@@ -11,19 +11,29 @@ from enum import StrEnum
 
 from batchmill.contracts.plan import PlanDocument
 from batchmill.domain.batch import BatchStatus
-from batchmill.domain.errors import BatchNotFound, Evicted, InputChanged, InputMissing, TooManyFailures, Transient
-from batchmill.domain.request import Outcome, Request, RowError, error_outcome
+from batchmill.domain.errors import (
+    BatchNotFound,
+    Evicted,
+    InputChanged,
+    InputInvalid,
+    InputMissing,
+    TooManyFailures,
+    Transient,
+)
+from batchmill.domain.request import Outcome, Request, RowError
 from batchmill.domain.shard import RENEWALS_PER_LEASE, Shard, renewed
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.objects import Objects
 from batchmill.ports.parts import Parts
+from batchmill.ports.schemas import Schemas
+from batchmill.ports.tables import Tables
 from batchmill.ports.templates import Templates
+from batchmill.steps.shard.asking import Asking
 from batchmill.steps.shard.checkpoints import Checkpoints
 from batchmill.steps.shard.committing import Committed, commit, tally
-from batchmill.steps.shard.judging import outcome
 from batchmill.steps.shard.reading import span_error, span_rows
-from batchmill.steps.shard.rendering import Renderer, carried
+from batchmill.steps.shard.rendering import Renderer, unasked
 from batchmill.steps.shard.window import Window
 
 CHECKPOINT_ROWS = 1000
@@ -51,8 +61,10 @@ class Tools:
 
     objects: Objects
     batches: Batches
+    tables: Tables
     parts: Parts
     templates: Templates
+    schemas: Schemas
     clock: Clock
     window: Window
     data_bucket: str
@@ -67,7 +79,8 @@ class Attempt:
     def __init__(self, tools: Tools, shard: Shard, document: PlanDocument, stop: asyncio.Event) -> None:
         self._tools, self.shard, self._document, self._stop = tools, shard, document, stop
         self._checkpoints = Checkpoints(tools.objects, tools.parts, tools.data_bucket, shard.key, document)
-        self._renderer = Renderer(document, tools.templates)
+        self._renderer = Renderer(document, tools.templates, tools.schemas)
+        self._asking = Asking(tools.window, document.spec)
         self._outcomes: dict[int, Outcome] = {}
         self._fresh: list[Outcome] = []
         self._saving = asyncio.Lock()
@@ -101,7 +114,7 @@ class Attempt:
             requests = await asyncio.to_thread(self._prepare)
             await self._ask_all(requests)
             outcomes: Sequence[Outcome] = list(self._outcomes.values())
-        except (InputChanged, InputMissing, TooManyFailures) as error:
+        except (InputChanged, InputInvalid, InputMissing, TooManyFailures) as error:
             why = RowError(error.code, str(error))
             outcomes = [span_error(self._document, self.shard.key, self.shard.span, why, self.shard.attempt)]
         self.committed = await asyncio.to_thread(self._commit, outcomes)
@@ -112,20 +125,18 @@ class Attempt:
             raise TooManyFailures(f"{self.shard.failures} attempts at this shard failed; the workers' log says how")
         done = self._checkpoints.load()
         requests = []
-        for row in span_rows(self._tools.objects, self._document, self.shard.span):
+        for row in span_rows(self._tools.objects, self._tools.tables, self._document, self.shard.span):
             if row.row in done:
                 self._outcomes[row.row] = done[row.row]
                 continue
             request = self._renderer.request(self.shard.key.shard, row)
             if isinstance(request, RowError):
-                name = self._renderer.custom_id(self.shard.key.shard, row)
-                columns = carried(row.columns, self._document.columns)
-                self._outcomes[row.row] = error_outcome(
-                    self.shard.key.shard, row.row, name, request, columns, self.shard.attempt, self.shard.backend
+                self._outcomes[row.row] = unasked(
+                    self._document, self.shard.key.shard, row, request, self.shard.attempt, self.shard.backend
                 )
             else:
                 requests.append(request)
-        return sorted(requests, key=lambda request: request.size, reverse=True)
+        return sorted(requests, key=lambda request: len(request.payload), reverse=True)
 
     async def _ask_all(self, requests: Sequence[Request]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -135,8 +146,7 @@ class Attempt:
                 group.create_task(self._ask(request)).add_done_callback(lambda _: self._tools.window.leave())
 
     async def _ask(self, request: Request) -> None:
-        reply, judged = await self._tools.window.ask(request)
-        made = outcome(request, self.shard.key.shard, reply, judged)
+        made = await self._asking(request, self.shard.key.shard)
         made = replace(made, attempt=self.shard.attempt, backend=self.shard.backend)
         self._outcomes[made.row] = made
         self._fresh.append(made)

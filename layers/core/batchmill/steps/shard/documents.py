@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from batchmill.contracts.plan import PlanDocument, ShardItem
+from batchmill.contracts.plan import PinnedObject, PlanDocument, ShardItem
 from batchmill.contracts.workflow import ShardList
 from batchmill.domain import ids
+from batchmill.domain.errors import AlreadyExists, Gone
 from batchmill.ports.objects import Objects
 
 _ITEMS: TypeAdapter[list[ShardItem]] = TypeAdapter(list[ShardItem])
-_SHARDS = "plan/shards.json"
+_OBJECTS: TypeAdapter[list[PinnedObject]] = TypeAdapter(list[PinnedObject])
+_SHARDS, _INPUTS, _CUT = "plan/shards.json", "plan/inputs.json", "plan/cut.json"
 
 
 class Documents:
-    """batch.json, shards.json, missing.json and manifest.json of one run."""
+    """batch.json, shards.json, missing.json and manifest.json of one run, and what plan notes between its calls."""
 
     def __init__(self, objects: Objects, bucket: str, batch_id: str, run: int) -> None:
         self._objects, self.bucket = objects, bucket
@@ -29,6 +31,38 @@ class Documents:
     def put_plan(self, document: PlanDocument) -> None:
         """Write batch.json."""
         self._put("batch.json", document.model_dump_json(indent=2).encode())
+
+    @property
+    def laid_prefix(self) -> str:
+        """Where plan lays pieces of compressed inputs, with a closing slash."""
+        return f"{self._prefix}plan/laid/"
+
+    def inputs(self) -> list[PinnedObject] | None:
+        """The inputs as an earlier call of plan has pinned them; None where none had to."""
+        try:
+            return _OBJECTS.validate_json(self._objects.get(self.bucket, self._prefix + _INPUTS))
+        except Gone:
+            return None
+
+    def keep_inputs(self, objects: Sequence[PinnedObject]) -> list[PinnedObject]:
+        """Note the inputs for later calls of plan. Those that another call has noted before stay, and are returned."""
+        body = _OBJECTS.dump_json(list(objects), exclude_defaults=True)
+        try:
+            self._objects.create(self.bucket, self._prefix + _INPUTS, body, {})
+        except AlreadyExists:
+            return self.inputs() or list(objects)
+        return list(objects)
+
+    def cut(self) -> list[ShardItem]:
+        """The shards that earlier calls of plan have cut."""
+        try:
+            return _ITEMS.validate_json(self._objects.get(self.bucket, self._prefix + _CUT))
+        except Gone:
+            return []
+
+    def put_cut(self, items: Sequence[ShardItem]) -> None:
+        """Note the shards that are cut so far."""
+        self._put_list(_CUT, items)
 
     def shards(self) -> list[ShardItem]:
         """The plan's shards. Raises Gone where nothing has been planned."""

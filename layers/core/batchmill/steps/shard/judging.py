@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from batchmill.domain.request import Endpoint, Outcome, Request, RowError
+from batchmill.domain.request import Endpoint, Outcome, Request, RowError, located
 from batchmill.ports.engine import Reply
 
 MESSAGE_LIMIT = 500
 """Characters kept of an engine's own error message: they can quote the prompt."""
 
+SCHEMA_MISMATCH = "schema_mismatch"
+"""The code of a row whose output does not fit the schema that its request asked for."""
+
 ROW_FAULTS = frozenset({400, 413, 415, 422})
 _PAYLOADS: dict[str, str] = {Endpoint.CHAT: "choices", Endpoint.COMPLETIONS: "choices", Endpoint.EMBEDDINGS: "data"}
 CONFIGURATION_FAULTS = frozenset({401, 403, 404, 405})
+
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|(maximum|model's) (context|model) length|context (window|size)", re.I
+)
+"""What OpenAI, vLLM, llama.cpp and others say of a request that does not fit the model's context."""
+
+_NO_MODEL = re.compile(r"model_not_found|model\b.{0,300}\b(does not exist|not found)", re.I | re.S)
+_SIGNATURE = re.compile(r"\?[^\s'\"?]*X-Amz-[^\s'\"]*")
+"""Of a link that was made for the engine to read an object by."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +47,29 @@ def judge(request: Request, reply: Reply) -> Mapping[str, object] | RowError | T
     """
     if reply.status == 0:
         return TryAgain(RowError("engine_unavailable", f"no answer from the engine: {reply.error}"))
-    if reply.status in ROW_FAULTS:
-        return RowError("engine_rejected", f"HTTP {reply.status}: {_message(reply.body)}")
-    if reply.status in CONFIGURATION_FAULTS:
-        return RowError("engine_misconfigured", f"HTTP {reply.status}: {_message(reply.body)}")
+    if reply.status in ROW_FAULTS | CONFIGURATION_FAULTS:
+        return _refused(reply)
     if reply.status != 200:
         return TryAgain(
-            RowError("engine_unavailable", f"HTTP {reply.status}: {_message(reply.body)}"), reply.retry_after_s
+            RowError("engine_unavailable", f"HTTP {reply.status}: {_error(reply.body)[1]}"), reply.retry_after_s
         )
     answer = _object(reply.body)
     if answer is None:
         return TryAgain(RowError("invalid_response", "HTTP 200 with a body that is not a JSON object"))
     if "error" in answer or answer.get("object") == "error":
-        return RowError("engine_rejected", f"HTTP 200: an error in the answer: {_message(reply.body)}")
+        return RowError("engine_rejected", f"HTTP 200: an error in the answer: {_error(reply.body)[1]}")
     needed = _PAYLOADS.get(request.url)
     if needed is not None and not answer.get(needed):
         return TryAgain(RowError("invalid_response", "HTTP 200 without an answer in it"))
     reasons = _finish_reasons(answer)
     if "abort" in reasons:
         return TryAgain(RowError("engine_unavailable", "the engine aborted the request"))
-    if "length" in reasons and _wants_schema(request):
+    if request.misfit is None:
+        return answer
+    if "length" in reasons:
         return RowError("truncated", "the output was cut at max_tokens before its JSON was complete")
-    return answer
+    fault = next(filter(None, (_fault(request.misfit, text) for text in _texts(answer))), None)
+    return RowError(SCHEMA_MISMATCH, fault) if fault else answer
 
 
 def outcome(request: Request, shard: int, reply: Reply, judged: Mapping[str, object] | RowError) -> Outcome:
@@ -69,6 +83,7 @@ def outcome(request: Request, shard: int, reply: Reply, judged: Mapping[str, obj
         latency_ms=reply.latency_ms,
         request_sha256=request.sha256,
         response_sha256=hashlib.sha256(reply.body).hexdigest() if reply.status else None,
+        template_sha256=request.template_sha256,
     )
     answer = judged if not isinstance(judged, RowError) else _object(reply.body) or {}
     usage = answer.get("usage")
@@ -83,7 +98,9 @@ def outcome(request: Request, shard: int, reply: Reply, judged: Mapping[str, obj
         model=_string(answer.get("model")),
     )
     if isinstance(judged, RowError):
-        return replace(base, error_code=judged.code, error_message=judged.message)
+        kept = reply.body.decode(errors="replace") if judged.code == SCHEMA_MISMATCH else None
+        why = located(judged, request.place) if request.place else judged
+        return replace(base, error_code=why.code, error_message=why.message, response=kept)
     return replace(
         base,
         status="ok",
@@ -91,6 +108,11 @@ def outcome(request: Request, shard: int, reply: Reply, judged: Mapping[str, obj
         output_json=_output_json(answer),
         response=reply.body.decode(errors="replace"),
     )
+
+
+def output_text(body: bytes) -> str | None:
+    """The text of an answer's first choice."""
+    return _output_text(_object(body) or {})
 
 
 def _object(body: bytes) -> dict[str, object] | None:
@@ -101,11 +123,50 @@ def _object(body: bytes) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _message(body: bytes) -> str:
+def _refused(reply: Reply) -> RowError:
+    """The engine's own refusal, by what it says of it."""
+    error, message = _error(reply.body)
+    said = f"{error.get('code')} {error.get('type')} {message}"
+    code = "engine_rejected" if reply.status in ROW_FAULTS else "engine_misconfigured"
+    if reply.status == 404 and _NO_MODEL.search(said):
+        code = "model_not_found"
+    elif reply.status in ROW_FAULTS and _TOO_LONG.search(said):
+        code = "context_length_exceeded"
+    return RowError(code, f"HTTP {reply.status}: {message}")
+
+
+def _error(body: bytes) -> tuple[Mapping[str, object], str]:
+    """The error of an answer in OpenAI's shape, or near it, and its message, kept short."""
     answer = _object(body) or {}
     error = answer.get("error", answer)
-    text = error.get("message") if isinstance(error, dict) else error
-    return str(text or "no message")[:MESSAGE_LIMIT]
+    fields = error if isinstance(error, dict) else {"message": error}
+    return fields, _SIGNATURE.sub("", str(fields.get("message") or "no message"))[:MESSAGE_LIMIT]
+
+
+def _texts(answer: Mapping[str, object]) -> Iterator[str | None]:
+    """The text of each choice. A message that calls tools instead has none to look at."""
+    choices = answer.get("choices")
+    for each in choices if isinstance(choices, list) else [None]:
+        choice = each if isinstance(each, dict) else {}
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            yield _string(choice.get("text"))
+        elif not message.get("tool_calls"):
+            yield _string(message.get("content"))
+
+
+def _fault(misfit: Callable[[object], str | None], text: str | None) -> str | None:
+    """What is wrong with an output that should be JSON of a schema's."""
+    try:
+        value = json.loads(text or "", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return "the output is not JSON"
+    fault = misfit(value)
+    return f"the output does not fit its schema: {fault}" if fault else None
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
 
 
 def _first(value: object) -> dict[str, object]:
@@ -131,15 +192,6 @@ def _finish_reasons(answer: Mapping[str, object]) -> set[object]:
 
 def _finish_reason(answer: Mapping[str, object]) -> str | None:
     return _string(_first(answer.get("choices")).get("finish_reason"))
-
-
-def _wants_schema(request: Request) -> bool:
-    """OpenAI's field for it, or vLLM's."""
-    wanted = request.body.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") in ("json_schema", "json_object"):
-        return True
-    constrained = request.body.get("structured_outputs")
-    return isinstance(constrained, dict) and any(constrained.get(kind) for kind in ("json", "json_object"))
 
 
 def _output_text(answer: Mapping[str, object]) -> str | None:

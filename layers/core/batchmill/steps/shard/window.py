@@ -13,6 +13,8 @@ from batchmill.domain.retry import backoff_seconds
 from batchmill.ports.clock import Clock
 from batchmill.ports.engine import Engine, Reply
 from batchmill.steps.shard.judging import TryAgain, judge
+from batchmill.steps.shard.media import Links
+from batchmill.steps.shard.room import Room
 
 TRIES = 5
 """Tries of one request, before its error is the row's."""
@@ -22,15 +24,21 @@ ENGINE_WAIT_SECONDS = 600.0
 
 HEALTH_POLL_SECONDS = 1.0
 
+NOT_SENT = Reply(0, b"", 0)
+
 log = logging.getLogger(__name__)
 
 
 class Window:
-    """One window for all the shards that a worker holds, so that the engine never idles between two of them."""
+    """One window for all the shards that a worker holds, so that the engine never idles between two of them.
 
-    def __init__(self, engine: Engine, clock: Clock, size: int) -> None:
-        self._engine, self._clock = engine, clock
+    `links` makes links of the s3:// URIs that requests name; without it they are sent as they are.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, size: int, links: Links | None = None) -> None:
+        self._engine, self._clock, self._links = engine, clock, links
         self._free = asyncio.Semaphore(size)
+        self.room = Room(engine)
 
     async def enter(self) -> None:
         """Wait for a place. Each is given up by one `leave`."""
@@ -41,10 +49,16 @@ class Window:
         self._free.release()
 
     async def ask(self, request: Request) -> tuple[Reply, Mapping[str, object] | RowError]:
-        """The last reply, and the answer or the row's error. Raises EngineDown where the engine does not come back."""
+        """The last reply, and the answer or the row's error; NOT_SENT where there was nothing that could be sent.
+
+        Raises EngineDown where the engine does not come back, and Transient.
+        """
         tries = 0
         while True:
-            reply = await self._engine.send(request.url, request.body)
+            payload = await self._links.payload(request) if self._links else request.payload
+            if isinstance(payload, RowError):
+                return NOT_SENT, payload
+            reply = await self._engine.send(request.url, payload)
             judged = judge(request, reply)
             if not isinstance(judged, TryAgain):
                 return reply, judged

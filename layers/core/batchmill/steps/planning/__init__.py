@@ -1,0 +1,1 @@
+"""What plan is made of: pinning the inputs, laying compressed ones anew, sizing and cutting."""
