@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from batchmill.domain.places import UPLOADS
+from batchmill.local.intrinsics import prune, references
+from batchmill.local.translate import translate
 from batchmill.steps.batch.answers import METHODS
 from template.reading import ROOT, as_list
 
@@ -51,6 +53,15 @@ def test_the_stage_is_throttled_traced_and_logs_neither_keys_nor_bodies() -> Non
     assert API["TracingEnabled"] is True
     logged = json.loads(API["AccessLogSetting"]["Format"])
     assert not re.search(r"header|body|authoriz", json.dumps(logged), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_a_stage_that_logs_waits_for_the_accounts_role_where_the_stack_sets_it(sets: bool) -> None:
+    assert "DependsOn" not in ROOT.resources["Api"]
+    body = translate(ROOT.path, {}).body["Resources"]
+    [stage] = [item for item in body.values() if item["Type"] == "AWS::ApiGateway::Stage"]
+    made = prune(stage, {"SetsApiLogRole": sets})
+    assert ("ApiAccount" in references(made)) is sets
 
 
 def test_the_front_reads_the_inputs_that_it_accepts_and_no_others() -> None:

@@ -55,6 +55,12 @@ def test_another_content_of_the_image_has_another_tag() -> None:
     assert tags == {"v0.32.0-7-7", "v0.33.0-7-7", "v0.32.0-8-7", "v0.32.0-7-8"}
 
 
+def test_layers_of_two_stacks_have_two_names() -> None:
+    layers = ROOT.of("Serverless::LayerVersion")
+    own = {name: layer["LayerName"]["Fn::Sub"].removeprefix("${AWS::StackName}-") for name, layer in layers.items()}
+    assert own == {"CoreLayer": "core", "ArrowLayer": "arrow", "WorkerSource": "worker-source"}
+
+
 def test_a_tag_is_never_moved_and_old_images_go() -> None:
     assert REPOSITORY["ImageTagMutability"] == "IMMUTABLE"
     assert REPOSITORY["ImageScanningConfiguration"] == {"ScanOnPush": True}
@@ -129,6 +135,12 @@ def test_a_new_task_definition_of_a_pool_starts_a_build() -> None:
     [target] = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["Project", "Arn"]}
     assert granted("StartRole") == {"codebuild:StartBuild": target["Arn"]}
+
+
+def test_the_rule_that_starts_a_build_is_there_before_the_pool_whatever_is_built() -> None:
+    pool = ROOT.of("Serverless::Application")["Pool"]["Parameters"]
+    assert pool["BuiltBy"]["Fn::If"] == ["Builds", {"Fn::GetAtt": ["Build", "Outputs.ProjectName"]}, "none"]
+    assert TASK["Tags"] == [{"Key": "batchmill:built-by", "Value": {"Ref": "BuiltBy"}}]
 
 
 @pytest.mark.parametrize("parameter", ["WorkerImage", "Weights", "Model", "ModelRevision"])

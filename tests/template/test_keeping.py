@@ -23,10 +23,15 @@ def lifecycle(bucket: str) -> dict[str, dict[str, Any]]:
     return {rule["Id"]: rule for rule in rules if rule["Status"] == "Enabled"}
 
 
-def test_the_key_is_rotated_and_outlives_the_stack_as_the_data_do() -> None:
+def test_the_key_is_rotated() -> None:
     [key] = ROOT.of("KMS::Key").values()
     assert key["EnableKeyRotation"] is True
-    assert ROOT.resources["Key"]["DeletionPolicy"] == ROOT.resources["Key"]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", ["Key", "InputBucket", "DataBucket", "Table", "ApiAccount", "ApiLogRole"])
+def test_what_is_kept_outlives_the_stack_but_not_a_first_deployment_that_failed(name: str) -> None:
+    resource = ROOT.resources[name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_key_is_for_the_account_and_for_services_on_its_behalf_alone() -> None:

@@ -98,10 +98,9 @@ def test_a_function_may_take_messages_from_its_own_queues_alone(name: str) -> No
 
 
 @pytest.mark.parametrize("name", BUCKETS)
-def test_buckets_are_private_encrypted_kept_and_reached_by_tls_only(name: str) -> None:
+def test_buckets_are_private_encrypted_and_reached_by_tls_only(name: str) -> None:
     assert set(BUCKETS[name]["PublicAccessBlockConfiguration"].values()) == {True}
     assert BUCKETS[name]["BucketEncryption"]
-    assert ROOT.resources[name]["DeletionPolicy"] == "Retain"
     [tls] = [s for s in bucket_policy(name) if s["Sid"] == "TlsOnly"]
     assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert len(tls["Resource"]) == 2
@@ -166,11 +165,10 @@ def test_what_a_rule_cannot_deliver_lies_with_the_dead_letters_of_the_queue_it_i
     assert [{"Ref": target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]}] in [policy["Queues"] for policy in policies]
 
 
-def test_the_table_is_kept_backed_up_and_forgets_what_has_expired() -> None:
+def test_the_table_is_backed_up_and_forgets_what_has_expired() -> None:
     [table] = ROOT.of("DynamoDB::Table").values()
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert ROOT.resources["Table"]["DeletionPolicy"] == "Retain"
 
 
 def test_a_worker_has_less_time_to_stop_than_a_spot_notice_gives() -> None:
@@ -202,6 +200,29 @@ def test_pausing_reads_and_writes_records_and_answers_no_token_but_with_a_failur
         "dynamodb:PutItem",
         "dynamodb:Query",
     }
+
+
+SERVICES = [
+    (name, statement)
+    for template in TEMPLATES.values()
+    for name, role in template.of("IAM::Role").items()
+    for statement in role["AssumeRolePolicyDocument"]["Statement"]
+]
+# Roles of functions and instances are given by who makes these; API Gateway is not known to send the account.
+WITHOUT_ACCOUNT = {"lambda.amazonaws.com", "ec2.amazonaws.com", "apigateway.amazonaws.com"}
+
+
+@pytest.mark.parametrize(("name", "statement"), SERVICES, ids=[name for name, _ in SERVICES])
+def test_a_service_takes_a_role_for_this_account_alone(name: str, statement: dict[str, Any]) -> None:
+    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    service = statement["Principal"]["Service"]
+    assert (statement.get("Condition", {}).get("StringEquals") == account) is (service not in WITHOUT_ACCOUNT)
+
+
+def test_step_functions_takes_its_role_for_the_machine_and_for_the_runs_of_its_maps() -> None:
+    [statement] = ROOT.of("IAM::Role")["StateMachineRole"]["AssumeRolePolicyDocument"]["Statement"]
+    own = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}-batch"
+    assert statement["Condition"]["ArnLike"]["aws:SourceArn"] == [{"Fn::Sub": own}, {"Fn::Sub": f"{own}/*"}]
 
 
 def test_the_sweep_runs_every_minute() -> None:
