@@ -55,7 +55,8 @@ class Code:
             if isinstance(node, ast.ClassDef):
                 methods = {item.name: item for item in node.body if isinstance(item, Function)}
                 assert node.name not in self.classes, f"two classes are called {node.name}"
-                self.classes[node.name] = made = Class(module, methods, port)
+                protocol = port and any(ast.unparse(base) == "Protocol" for base in node.bases)
+                self.classes[node.name] = made = Class(module, methods, protocol)
                 for item in node.body:
                     if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
                         made.fields[item.target.id] = ast.unparse(item.annotation)

@@ -20,10 +20,14 @@ ACTIONS: dict[str, set[str]] = {
     "Objects.get": _READ,
     "Objects.get+version": _READ | _VERSION,
     "Objects.read": _READ | _VERSION,
+    "Objects.presign": _READ,  # it calls nobody: whoever follows the link does so by the role's rights
     "Objects.list": {"s3:ListBucket"},
+    "Tables.footer": _READ | _VERSION,  # by Objects.read
+    "Tables.rows": _READ | _VERSION,
     "Objects.put": {"s3:PutObject"},
     "Objects.put+temporary": {"s3:PutObject", "s3:PutObjectTagging"},
     "Objects.create": {"s3:PutObject", "s3:AbortMultipartUpload"},
+    "Objects.create+temporary": {"s3:PutObject", "s3:AbortMultipartUpload", "s3:PutObjectTagging"},
     "Batches.create": _CHANGE,  # it looks whether the record that is there is its own
     "Batches.get": {"dynamodb:GetItem"},
     "Batches.shard": {"dynamodb:GetItem"},
@@ -47,7 +51,7 @@ ACTIONS: dict[str, set[str]] = {
     "Notifier.deliver": {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue"},  # its three channels
 }
 # Ports that call nothing of AWS.
-LOCAL = {"Clock", "Engine", "Parts", "Templates", "Template"}
+LOCAL = {"Clock", "Engine", "Parts", "Schemas", "Templates", "Template"}
 QUERIED = {
     "Batches.shards": {"Fn::GetAtt": ["Table", "Arn"]},
     "Batches.open_shards": {"Fn::Sub": "${Table.Arn}/index/open"},

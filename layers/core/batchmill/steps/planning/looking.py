@@ -89,7 +89,7 @@ class Looking:
         if head.startswith(PARQUET_MAGIC):
             detect(item.uri, head, "parquet", kind)
         content = item.model_copy(update={"size": len(head), "version_id": None})
-        return kind, sample(cast(Objects, _Head(head)), self.tables, content, spec)
+        return kind, sample(cast(Objects, _Held(head)), self.tables, content, spec)
 
     def _unpacked(self, info: ObjectInfo, kind: Compression, uri: str) -> bytes:
         """The beginning of what a compressed object holds: all of it, or more than a sample is."""
@@ -105,7 +105,7 @@ class Looking:
         return bytes(found)
 
 
-class _Head:
+class _Held:
     """The one method of `Objects` that sampling calls, over what has been unpacked."""
 
     def __init__(self, data: bytes) -> None:
