@@ -48,7 +48,7 @@ class Dispatch:
         part = standing_part(self.objects, self.data_bucket, key)
         if part is not None:
             # Resume may have met the record before the token was in it: answer our own.
-            self.answering.part_stands(key, part.attempt)
+            self.answering.part_stands(key, part)
             return
         self._still_open(shard, asked.token)
         message = ShardMessage(batch_id=key.batch_id, run=key.run, shard=key.shard, dispatch=shard.dispatch)
