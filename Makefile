@@ -103,6 +103,16 @@ bench-functions: $(DEV) ## Time the import of each built function against bare b
 	@echo "== bench-functions: to out/bench/functions.json"
 	@$(BIN)/python -m benchmarks.functions
 
+.PHONY: bench-plan
+bench-plan: $(DEV) ## Count what planning reads of up to 1 TB, against those who read it all (some 2 GB of disk)
+	@echo "== bench-plan: to out/bench/plan.json"
+	@$(BIN)/python -m benchmarks.plan $(ARGS)
+
+.PHONY: bench-rows
+bench-rows: $(DEV) ## Time a row's reading and rendering against bare orjson, and results against bare pyarrow
+	@echo "== bench-rows: to out/bench/rows.json"
+	@$(BIN)/python -m benchmarks.rows $(ARGS)
+
 # ------------------------------------------------------------------------------------------------- deploy
 
 .PHONY: build

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batchmill import cli
 from batchmill.client import StackClient
 from batchmill.commands.connecting import connect
 from batchmill.contracts.spec import BatchSpec
@@ -164,3 +165,35 @@ def test_a_hostile_input_ends_its_batch_and_is_named(
     assert words in batch.problems[0].message
     assert uri in batch.problems[0].message
     assert stack.parts(batch.batch_id) == {}
+
+
+def test_ids_that_occur_twice_end_a_small_batch_before_it_begins(stack: Deployed, client: StackClient) -> None:
+    uri = put(stack, "shapes/twice.jsonl.gz", gzip.compress(rows_jsonl(50, "tw") + rows_jsonl(3, "again")))
+    batch = stack.final(client.submit([uri], BatchSpec.model_validate(SPEC)), 90.0)
+    assert (batch.status, stack.parts(batch.batch_id)) == (BatchStatus.FAILED, {})
+    (problem,) = batch.problems
+    assert (problem.code, problem.param) == ("duplicate_custom_id", "custom_id")
+    assert f"{uri}: a custom_id stands for one row: '0' in line 1 and line 51" in problem.message
+
+
+def test_a_prefix_is_checked_where_it_lies(
+    stack: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By boto3's own settings, as a user has them."""
+    lines = rows_jsonl(100, "ck").splitlines(keepends=True)
+    put(stack, "checked/a b.jsonl", b"".join(lines[:60]))
+    put(stack, "checked/c.jsonl.gz", gzip.compress(b"".join([*lines[60:], lines[60]])))
+    for name, value in {
+        "AWS_ENDPOINT_URL": stack.stack.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    code = cli.status(
+        ["check", f"s3://{stack.input}/checked/", "--prompt", "{{ text }}", "--custom-id", "id", "--json"]
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert (code, said["objects"], said["rows"], said["codes"]) == (1, 2, 101, {"duplicate_custom_id": 1})
+    (only,) = said["first_problems"]
+    assert (only["object"], only["line"]) == (f"s3://{stack.input}/checked/c.jsonl.gz", 41)

@@ -8,15 +8,15 @@ from batchmill.domain.request import Outcome
 from batchmill.domain.shard import Shard, ShardKey, claimed
 from batchmill.steps.shard.committing import Committed, commit
 from batchmill.steps.shard.reading import span_rows
-from support.world import DATA, World, jsonl
+from support.world import DATA, PROFILE, World, jsonl
 
 
 class Running:
     """A batch of `rows` rows, admitted, with nothing dispatched."""
 
-    def __init__(self, rows: int = 6) -> None:
+    def __init__(self, rows: int = 6, profile: bytes = PROFILE) -> None:
         self.world = World()
-        self.batch_id = self.world.drop(jsonl(rows))
+        self.batch_id = self.world.drop(jsonl(rows), profile=profile)
         self.world.open(self.batch_id)
         self.documents = self.world.documents(self.batch_id)
         self.items: list[ShardItem] = self.documents.shards()

@@ -24,6 +24,7 @@ MISTAKE, TROUBLE, INTERRUPTED = 2, 3, 130
 _COMMANDS = {
     "run": ("run", "run"),
     "up": ("up", "up"),
+    "check": ("check", "check"),
     "submit": ("submit", "submit"),
     "status": ("status", "status"),
     "watch": ("watch", "watch"),

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchmill.domain.batch import (
     FINAL,
+    OUTCOMES_SEEN,
     PAUSABLE,
     TRANSITIONS,
     Batch,
     BatchStatus,
     Problem,
+    hopeless,
     moved,
     pausing,
     with_problem,
@@ -82,3 +86,24 @@ def test_a_paused_batch_stays_so_when_its_shards_are_planned_and_no_longer_when_
     assert planned.paused
     assert not moved(planned, BatchStatus.CANCELLING, 3.0).paused
     assert not moved(planned, BatchStatus.FINALIZING, 3.0).paused
+
+
+@given(
+    status=st.sampled_from(list(BatchStatus)),
+    ratio=st.none() | st.floats(0, 1),
+    ok=st.integers(0, 300),
+    errors=st.integers(0, 300),
+)
+def test_a_batch_ends_for_its_errors_only_while_it_runs_and_above_its_own_share_of_enough(
+    status: BatchStatus, ratio: float | None, ok: int, errors: int
+) -> None:
+    before = replace(batch(status), spec={"max_error_ratio": ratio} if ratio is not None else {})
+    after = hopeless(before, ok, errors, 5.0)
+    seen = ok + errors
+    ends = status is BatchStatus.IN_PROGRESS and ratio is not None and seen >= OUTCOMES_SEEN and errors > ratio * seen
+    if ends:
+        assert (after.status, after.ending) == (BatchStatus.FINALIZING, BatchStatus.FAILED)
+        assert [problem.code for problem in after.problems] == ["too_many_errors"]
+        assert hopeless(after, ok, errors, 6.0) is after
+    else:
+        assert after is before

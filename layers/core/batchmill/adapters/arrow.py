@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,9 @@ FORMAT = b"2"
 """The version of the results format, in the schema's metadata under `batchmill`."""
 
 _FORMAT_KEY, _COLUMNS_KEY = b"batchmill", b"batchmill.columns"
-_GROUP_ROWS = 50_000
+_TABLE_ROWS, _GROUP_TABLES = 5000, 10
+"""Rows that are turned into columns together, few enough for a processor's cache, and how many such a row group has."""
+
 # Tokens are 64 bit as well: they come from an engine, and no number of its may cost a shard.
 _TYPES = {
     "shard": pa.int32(),
@@ -56,8 +59,9 @@ class ArrowParts:
             sink, schema, compression="zstd", use_dictionary=[*_FEW_VALUES, *_names(columns)]
         ) as writer:
             rows = iter(outcomes)
-            while group := list(islice(rows, _GROUP_ROWS)):
-                writer.write_table(_table(group, columns, schema))
+            tables = (_table(some, columns, schema) for some in iter(lambda: list(islice(rows, _TABLE_ROWS)), []))
+            while group := list(islice(tables, _GROUP_TABLES)):
+                writer.write_table(pa.concat_tables(group))
         return bytes(sink.getvalue())
 
     def decode(self, body: bytes) -> list[Outcome]:
@@ -103,13 +107,20 @@ def _table(outcomes: Sequence[Outcome], columns: Sequence[str], schema: pa.Schem
 
 
 def _own(outcomes: Sequence[Outcome], name: str) -> Any:
-    values = [getattr(outcome, name) for outcome in outcomes]
+    values = list(map(attrgetter(name), outcomes))
     kind = _TYPES.get(name)
     if kind is None:
         return _strings(values)
-    if kind == pa.int64():
-        values = [value if value is not None and -(2**63) <= value < 2**63 else None for value in values]
-    return pa.array(values, type=kind)
+    try:
+        return pa.array(values, type=kind)
+    except OverflowError:
+        if kind != pa.int64():
+            raise
+        return pa.array([value if value is not None and _fits(value) else None for value in values], type=kind)
+
+
+def _fits(value: int) -> bool:
+    return -(2**63) <= value < 2**63
 
 
 def _strings(values: list[str | None]) -> Any:

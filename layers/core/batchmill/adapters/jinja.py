@@ -169,28 +169,28 @@ class _Join:
     """A string of words and columns."""
 
     def __init__(self, pieces: list[str | Column], code: _Code, place: str) -> None:
-        self._names = [piece.name for piece in pieces if isinstance(piece, Column)]
-        self._form = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
+        self._texts = [piece if isinstance(piece, str) else "" for piece in pieces]
+        self._places = [(n, piece.name) for n, piece in enumerate(pieces) if isinstance(piece, Column)]
         self._by_row = any(piece.by_row for piece in pieces if isinstance(piece, Column))
         self._code, self._place = code, place
 
     def __call__(self, columns: Mapping[str, object]) -> object:
         if self._by_row and ROW in columns:
             return self._code(columns)  # a column of that name hides the row
-        texts = []
+        texts = self._texts.copy()
         size = 0
         try:
-            for name in self._names:
+            for n, name in self._places:
                 value = columns[name]
                 text = value if type(value) is str else to_json(value) if not isinstance(value, str) else str(value)
                 size += len(text)
-                texts.append(text)
+                texts[n] = text
             spend(size)
         except KeyError as error:
             raise _missing(self._place, str(error.args[0])) from None
         except TooLarge:
             raise _too_large(self._place) from None
-        return self._form % tuple(texts)
+        return "".join(texts)
 
 
 def _names(columns: Mapping[str, object]) -> dict[str, object]:

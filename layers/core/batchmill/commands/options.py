@@ -93,6 +93,12 @@ _SPEC = (
     click.option(
         "--shard-rows", type=click.IntRange(min=1), help="Rows of a shard; ten minutes of work where not given."
     ),
+    click.option(
+        "--max-error-ratio",
+        type=click.FloatRange(0, 1),
+        metavar="R",
+        help="End the batch as failed where more than this share of its rows are errors: 0.1 for one in ten.",
+    ),
     click.option("--completion-window", metavar="24h", help="How long the batch may take: 30m, 24h, 7d."),
     click.option("--name", help="A name for people."),
     click.option(
@@ -135,6 +141,7 @@ def spec_of(given: dict[str, Any]) -> BatchSpec:
         "csv": _csv(given),
         "manifest": given["manifest"] or None,
         "shard_rows": given["shard_rows"],
+        "max_error_ratio": given["max_error_ratio"],
         "completion_window": given["completion_window"],
         "name": given["name"],
         "webhook_url": _webhook(given.get("webhook_url")),

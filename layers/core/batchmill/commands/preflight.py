@@ -10,6 +10,7 @@ from typing import cast
 
 from batchmill.adapters.jinja import JinjaTemplates
 from batchmill.adapters.json_schema import JsonSchemas
+from batchmill.commands.local_objects import LocalObjects, told
 from batchmill.contracts.plan import PlanDocument
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain.errors import EmptyInput, FirstRowsFailed, InputInvalid, InputMissing, SpecInvalid
@@ -29,15 +30,6 @@ class Peek:
     sample: Sample
 
 
-class _LocalFiles:
-    """The one method of `Objects` that looking calls, over local files."""
-
-    def read(self, pinned: ObjectInfo, start: int, end: int) -> bytes:
-        with Path(pinned.key).open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
-
-
 def peek(paths: Sequence[str], spec: BatchSpec) -> list[Peek]:
     """Look at local files with the plan's own eyes, empty ones and lists of inputs left out.
 
@@ -49,7 +41,7 @@ def peek(paths: Sequence[str], spec: BatchSpec) -> list[Peek]:
 
     if spec.manifest or not paths:
         return []
-    files = cast(Objects, _LocalFiles())
+    files = cast(Objects, LocalObjects(_nowhere))
     try:
         found = [ObjectInfo("", path, Path(path).stat().st_size, "") for path in paths]
         looked = Looking(files, ParquetTables(files), unpacked)(found, spec)
@@ -58,8 +50,12 @@ def peek(paths: Sequence[str], spec: BatchSpec) -> list[Peek]:
     except EmptyInput:
         raise EmptyInput(f"{', '.join(paths)}: no rows: the file is empty (0 bytes)") from None
     except InputInvalid as error:
-        raise InputInvalid(str(error).replace("s3:///", "")) from None
+        raise InputInvalid(told(str(error))) from None
     return [Peek(found[i].key, one) for i, one in sorted(looked.samples.items())]
+
+
+def _nowhere() -> Objects:
+    raise AssertionError("only files are looked at")
 
 
 def check(spec: BatchSpec, peeks: Sequence[Peek]) -> list[str]:

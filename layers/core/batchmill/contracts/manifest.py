@@ -80,10 +80,20 @@ class ManifestProblem(BaseModel):
     line: int | None = None
 
 
+class DuplicateIdsFound(BaseModel):
+    """Whether all custom_ids were compared with each other, and how many rows have one that a row before them has."""
+
+    model_config = ConfigDict(frozen=True)
+
+    checked: bool
+    count: int = 0
+
+
 class Manifest(BaseModel):
     """manifest.json: the whole of a finished run. Times are ISO 8601 in UTC.
 
-    `error_codes` counts the failed rows by code, the most frequent first.
+    `error_codes` counts the failed rows by code, the most frequent first. `duplicate_custom_ids` is None where the rows
+    have no custom_ids of their own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -107,3 +117,4 @@ class Manifest(BaseModel):
     files: tuple[ManifestFile, ...]
     problems: tuple[ManifestProblem, ...] = ()
     error_codes: dict[str, int] = Field(default_factory=dict)
+    duplicate_custom_ids: DuplicateIdsFound | None = None

@@ -57,7 +57,7 @@ class PlanDocument(BaseModel):
 
     `columns` are carried into the results, in order; `header` are a CSV's field names, split by `delimiter`, and
     `header_line` says whether they stand at the beginning of each object. `template_sha256` names the templates by
-    their content; empty for OpenAI batch lines, which have none.
+    their content; empty for OpenAI batch lines, which have none. `ids_checked`: no two rows have the same custom_id.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -76,6 +76,12 @@ class PlanDocument(BaseModel):
     model: str
     fingerprint: str
     template_sha256: str = ""
+    ids_checked: bool = False
+
+    @property
+    def own_ids(self) -> bool:
+        """Whether the rows' custom_ids are the user's own."""
+        return self.format == "openai" or self.spec.custom_id is not None
 
     @property
     def model_served(self) -> str:

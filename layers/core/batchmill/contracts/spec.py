@@ -102,6 +102,9 @@ class BatchSpec(BaseModel):
     completion_window: str = "24h"
     pool: str = "default"
     shard_rows: int | None = Field(None, ge=1, le=1_000_000)
+    max_error_ratio: float | None = Field(
+        None, ge=0, le=1, description="errors among the rows that are done, beyond which the batch ends as failed"
+    )
     metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
     name: str = Field("", max_length=128)
     webhook_url: str | None = Field(None, description="called once the batch is final")

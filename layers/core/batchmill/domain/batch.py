@@ -158,6 +158,28 @@ def closing_again(batch: Batch, now: float) -> Batch:
     return replace(batch, closings=batch.closings + 1, times={**batch.times, CLOSING: now})
 
 
+TOO_MANY_ERRORS = "too_many_errors"
+"""The code of a batch that was stopped because more of its rows were errors than its submission takes."""
+
+OUTCOMES_SEEN = 100
+"""Outcomes before a share of errors is believed: its standard error is then 5 percentage points at most."""
+
+
+def hopeless(batch: Batch, ok: int, errors: int, now: float) -> Batch:
+    """The batch ending as failed, where so many rows are errors; unchanged where they are not, or it is ending anyway.
+
+    What is done is kept: the shards without a part are landed, as at every ending.
+    """
+    ratio, seen = batch.spec.get("max_error_ratio"), ok + errors
+    if batch.status is not BatchStatus.IN_PROGRESS or not isinstance(ratio, int | float):
+        return batch
+    if seen < OUTCOMES_SEEN or errors <= ratio * seen:
+        return batch
+    said = f"{errors:,} of the first {seen:,} rows are errors, more than max_error_ratio {ratio:g} takes: the rest "
+    problem = Problem(TOO_MANY_ERRORS, said + "was not run; see the rows' own error codes", "max_error_ratio")
+    return moved(replace(with_problem(batch, problem), ending=BatchStatus.FAILED), BatchStatus.FINALIZING, now)
+
+
 def with_problem(batch: Batch, problem: Problem) -> Batch:
     """The batch with one more reason noted, once."""
     return batch if problem in batch.problems else replace(batch, problems=(*batch.problems, problem))

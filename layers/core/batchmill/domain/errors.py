@@ -9,6 +9,7 @@
     │   ├── InputInvalid         an input as a whole cannot be read (empty, no header, undecodable)
     │   ├── InputTooLarge        an input holds more than can be planned, or unpacks to more
     │   ├── RenderFailed         a row lacks what the template asks for; the row's outcome, never the shard's
+    │   ├── DuplicateIds         rows of an input have the same custom_id
     │   ├── FirstRowsFailed      all rows of an input's beginning fail, and so the batch
     │   ├── PlanTooLarge         more shards than one state machine run can carry
     │   ├── WebhookRefused       a webhook's URL or address may not be called, or its receiver is gone for good
@@ -113,6 +114,12 @@ class FirstRowsFailed(UserError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class DuplicateIds(UserError):
+    """Rows of the inputs have the same custom_id, by which nobody could tell their results apart."""
+
+    code = "duplicate_custom_id"
 
 
 class PlanTooLarge(UserError):

@@ -88,6 +88,11 @@ def manifest_key(batch: str, run: int) -> str:
     return f"{run_prefix(batch, run)}manifest.json"
 
 
+def hashes_key(batch: str, run: int, shard: int, attempt: int, writer: str) -> str:
+    """Where one writer of a part lays the hashes of its rows' custom_ids."""
+    return f"{run_prefix(batch, run)}shards/{shard:05d}/ids-{attempt:05d}-{digest(writer)[:12]}"
+
+
 def checkpoint_prefix(batch: str, run: int, shard: int, fingerprint: str) -> str:
     """Where a shard's checkpoints of one fingerprint lie, with a closing slash."""
     return f"{run_prefix(batch, run)}shards/{shard:05d}/{fingerprint}/"

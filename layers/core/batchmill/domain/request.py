@@ -91,7 +91,7 @@ class Request(NamedTuple):
         return hashlib.sha256(self.url.encode() + b"\n" + self.payload).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one row: a line of the results. `status` is `ok` or `error`.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from batchmill import __version__
-from batchmill.contracts.manifest import Manifest, ManifestFile, ManifestProblem, PartMetadata
+from batchmill.contracts.manifest import DuplicateIdsFound, Manifest, ManifestFile, ManifestProblem, PartMetadata
 from batchmill.contracts.plan import PlanDocument, ShardItem
 from batchmill.contracts.workflow import RunInput
 from batchmill.domain import ids
@@ -23,6 +23,7 @@ from batchmill.ports.objects import Objects
 from batchmill.steps.callbacks.outbox import Outbox
 from batchmill.steps.shard.committing import LAND_WRITER, standing_part
 from batchmill.steps.shard.documents import Documents
+from batchmill.steps.shard.identities import duplicates
 
 HEADS_AT_ONCE = 16
 
@@ -45,22 +46,24 @@ class Complete:
 
     def _finish(self, asked: RunInput, batch: Batch) -> Batch:
         documents = Documents(self.objects, self.data_bucket, asked.batch_id, asked.run)
-        parts, files, document = self._files(documents, asked)
+        keys, parts, document = self._parts(documents, asked)
+        files = tuple(_file(key, part) for key, part in zip(keys, parts, strict=True))
+        found = duplicates(self.objects, self.data_bucket, document, keys, parts) if document else None
         if parts and all(part.writer != LAND_WRITER for part in parts):
             # Close counted shards as missing that workers have committed since: nothing is missing after all.
             batch = self.batches.change(asked.batch_id, _whole)
         now = self.clock.now()
         finished = _finished(batch, files, now)
-        documents.put_manifest(_manifest(finished, document, files, now).model_dump_json(indent=2).encode())
+        documents.put_manifest(_manifest(finished, document, files, found, now).model_dump_json(indent=2).encode())
         return self.batches.change(asked.batch_id, lambda old: _finished(old, files, now))
 
-    def _files(
+    def _parts(
         self, documents: Documents, asked: RunInput
-    ) -> tuple[list[PartMetadata], tuple[ManifestFile, ...], PlanDocument | None]:
+    ) -> tuple[list[ShardKey], list[PartMetadata], PlanDocument | None]:
         try:
             document, items = documents.plan(), documents.shards()
         except Gone:
-            return [], (), None
+            return [], [], None
         keys = [ShardKey(asked.batch_id, asked.run, item.n) for item in items]
         with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
             found = list(pool.map(lambda key: standing_part(self.objects, self.data_bucket, key), keys))
@@ -68,7 +71,7 @@ class Complete:
         spans = [Span(part.object, part.start, part.end) for part in parts]
         if fault := gap(spans, [item.extent for item in document.objects]):
             raise PartsMissing(f"the parts of {asked.batch_id} do not tile its input: {fault}")
-        return parts, tuple(_file(key, part) for key, part in zip(keys, parts, strict=True)), document
+        return keys, parts, document
 
 
 def _all_there(items: Sequence[ShardItem], found: Sequence[PartMetadata | None]) -> list[PartMetadata]:
@@ -103,7 +106,13 @@ def _finished(batch: Batch, files: Sequence[ManifestFile], now: float) -> Batch:
     return moved(counted, batch.ending or BatchStatus.FAILED, now)
 
 
-def _manifest(batch: Batch, document: PlanDocument | None, files: tuple[ManifestFile, ...], now: float) -> Manifest:
+def _manifest(
+    batch: Batch,
+    document: PlanDocument | None,
+    files: tuple[ManifestFile, ...],
+    found: DuplicateIdsFound | None,
+    now: float,
+) -> Manifest:
     endpoint = document.spec.endpoint if document else str(batch.spec.get("endpoint", ""))
     return Manifest(
         batchmill=__version__,
@@ -128,6 +137,7 @@ def _manifest(batch: Batch, document: PlanDocument | None, files: tuple[Manifest
             for one in batch.problems
         ),
         error_codes=_error_codes(files),
+        duplicate_custom_ids=found,
     )
 
 

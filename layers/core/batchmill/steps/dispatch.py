@@ -46,7 +46,7 @@ class Dispatch:
         part = standing_part(self.objects, self.data_bucket, key)
         if part is not None:
             # Resume may have met the record before the token was in it: answer our own.
-            self.answering.part_stands(key, part.attempt)
+            self.answering.part_stands(key, part)
             return
         if self._still_open(shard, asked.token).paused:
             self.batches.update_shard(key, lambda old: held_back(old, shard.dispatch, self.clock.now()))

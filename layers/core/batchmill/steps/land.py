@@ -61,7 +61,7 @@ class Land:
             self.objects, self.parts, self.data_bucket, key, document, span, outcomes, LAND_ATTEMPT, LAND_WRITER
         )
         log.info("land: shard %d of %s: attempt %d stands", key.shard, key.batch_id, standing.metadata.attempt)
-        self.answering.part_stands(key, standing.metadata.attempt)
+        self.answering.part_stands(key, standing.metadata)
 
     def _outcomes(
         self, batch: Batch, document: PlanDocument, key: ShardKey, span: Span, done: dict[int, Outcome]

@@ -35,6 +35,7 @@ from batchmill.ports.templates import Templates
 from batchmill.steps.planning import sizing
 from batchmill.steps.planning.cutting import Cutting, Target
 from batchmill.steps.planning.describing import described
+from batchmill.steps.planning.duplicates import check_once
 from batchmill.steps.planning.layout import Layout, layout, plain
 from batchmill.steps.planning.looking import Looked, Looking
 from batchmill.steps.planning.manifests import Manifests
@@ -76,7 +77,7 @@ class Plan:
             standing = None if batch.status is BatchStatus.VALIDATING else _standing(documents)
             shards = standing or self._plan(batch, asked.run, documents)
         except UserError as error:
-            problem = Problem(error.code, str(error))
+            problem = Problem(error.code, str(error), error.param)
             self.batches.change(asked.batch_id, lambda old: with_problem(old, problem))
             raise
         return PlanOutput(batch_id=asked.batch_id, run=asked.run, done=shards is not None, shards=shards)
@@ -100,12 +101,14 @@ class Plan:
         made = layout(found, looked, laid, self.tables)
         if made.rows == 0:
             raise EmptyInput(f"no rows in {', '.join(item.uri for item in batch.inputs[:10])}")
+        ids_checked = check_once(self.objects, self.tables, document, made)
         spans = self._cut(documents, self._cutting(relaying, spec, made), found, until)
         if spans is None:
             return None
         whole = {"objects": tuple(made.items), "shards": len(spans), "rows_estimated": made.rows}
+        whole["ids_checked"] = ids_checked
         documents.put_plan(document.model_copy(update=whole))
-        shards = documents.put_shards([ShardItem.of(n, span) for n, span in enumerate(spans)])
+        shards = documents.put_shards(ShardItem.of(n, span) for n, span in enumerate(spans))
         counts = Counts(total=made.rows)
         self.batches.change(batch.batch_id, lambda old: replace(old, shards=len(spans), counts=counts))
         return shards
@@ -151,7 +154,7 @@ class Plan:
                         "finding where its inputs may be cut takes longer than plan may run: split them"
                     )
                 if _keep(documents, found):
-                    documents.put_cut([ShardItem.of(n, one) for n, one in enumerate(spans)])
+                    documents.put_cut(ShardItem.of(n, one) for n, one in enumerate(spans))
                 return None
             spans.append(span)
             if len(spans) > sizing.SHARDS_LIMIT:

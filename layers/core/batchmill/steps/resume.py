@@ -44,7 +44,7 @@ class Resume:
     def _part_created(self, key: ShardKey) -> None:
         part = standing_part(self.objects, self.data_bucket, key)
         if part is not None:
-            self.answering.part_stands(key, part.attempt)
+            self.answering.part_stands(key, part)
 
     def _dead_letter(self, body: str) -> None:
         """A shard's message was given back too often: if it was the current one, the shard is dispatched anew."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from batchmill.contracts.workflow import MachineInput
 from batchmill.domain import ids
-from batchmill.domain.batch import CLOSING, Batch, BatchStatus, closing_again
+from batchmill.domain.batch import CLOSING, Batch, BatchStatus, closing_again, hopeless
 from batchmill.domain.errors import (
     BatchmillError,
     BatchNotFound,
@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 class Swept:
     """What one sweep did, in shards. `closed`: batches that it started to close; `failed`: looks that met trouble.
 
-    `oldest_seconds` leaves out what is parked: nobody is to do it now.
+    `oldest_seconds` leaves out what is parked: nobody is to do it now. `stopped`: batches that it ended because too
+    many of their rows are errors.
     """
 
     open: int = 0
@@ -48,6 +49,7 @@ class Swept:
     ended: int = 0
     released: int = 0
     closed: int = 0
+    stopped: int = 0
     failed: int = 0
     oldest_seconds: float = 0.0
 
@@ -81,6 +83,7 @@ class Sweep:
         for batch in self.batches.live():
             with self._counted(swept, batch.batch_id):
                 self._close_overdue(batch, swept)
+                self._stop_hopeless(batch, swept)
         if swept.failed:
             raise Transient(f"{swept.failed} of a sweep's looks failed; see its log")
         return swept
@@ -103,6 +106,22 @@ class Sweep:
             payload = MachineInput(batch_id=noted.batch_id, run=noted.run, entry="close").model_dump()
             self.answering.workflow.start(ids.execution_name(noted.batch_id, noted.run, noted.closings), payload)
             swept.closed += 1
+
+    def _stop_hopeless(self, batch: Batch, swept: Swept) -> None:
+        """End a batch of which more rows are errors than its submission takes."""
+        if batch.status is not BatchStatus.IN_PROGRESS or batch.spec.get("max_error_ratio") is None:
+            return
+        shards = list(self.batches.shards(batch.batch_id, batch.run))
+        ok, errors = sum(one.progress.ok for one in shards), sum(one.progress.errors for one in shards)
+        now, run = self.clock.now(), batch.run
+        noted = self.batches.change(
+            batch.batch_id, lambda old: hopeless(old, ok, errors, now) if old.run == run else old
+        )
+        if noted.status is BatchStatus.FINALIZING and noted.ending is BatchStatus.FAILED:
+            swept.stopped += 1
+            for shard in shards:  # those that this misses the next sweep's look finds, the batch not running any more
+                if shard.token is not None and shard.state is not ShardState.COMMITTED:
+                    self.answering.fail(shard, Cancelled(f"batch {batch.batch_id} has too many errors"))
 
     def _look(self, shard: Shard, swept: Swept) -> None:
         if shard.state is ShardState.COMMITTED:
@@ -131,7 +150,7 @@ class Sweep:
             return
         part = standing_part(self.objects, self.data_bucket, shard.key)
         if part is not None:
-            self.answering.part_stands(shard.key, part.attempt)
+            self.answering.part_stands(shard.key, part)
             swept.answered += 1
             return
         renewal, attempt, token = noted.renewal, noted.attempt, noted.token

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batchmill.contracts.manifest import PartMetadata
 from batchmill.domain.errors import ShardEnded
 from batchmill.domain.shard import Shard, ShardKey, answered, committed
 from batchmill.ports.batches import Batches
 from batchmill.ports.clock import Clock
 from batchmill.ports.workflow import Workflow
+from batchmill.steps.shard.committing import tally_of
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,10 @@ class Answering:
     workflow: Workflow
     clock: Clock
 
-    def part_stands(self, key: ShardKey, attempt: int) -> None:
-        """The shard's part exists, by `attempt`: note it, and end the task that waits for it."""
-        now = self.clock.now()
-        shard = self.batches.update_shard(key, lambda old: committed(old, attempt, now))
+    def part_stands(self, key: ShardKey, part: PartMetadata) -> None:
+        """The shard's part exists: note it and what it holds, and end the task that waits for it."""
+        now, progress = self.clock.now(), tally_of(part)
+        shard = self.batches.update_shard(key, lambda old: committed(old, part.attempt, now, progress))
         if shard is not None:
             self.succeed(shard)
 

@@ -16,7 +16,9 @@ from batchmill.domain.request import Endpoint
 ANY_OBJECT: Mapping[str, object] = {"type": "object"}
 """The schema of an answer that must be a JSON object of any form."""
 
-_FORMATS = ("response_format", "structured_outputs")
+FORMATS = frozenset({"response_format", "structured_outputs"})
+"""The fields of a body that may ask for an answer of a form: OpenAI's and vLLM's."""
+
 _MARKS = ("{{", "{%", "{#")
 
 
@@ -64,7 +66,7 @@ def wanted_schema(body: Mapping[str, Any]) -> object | None:
 def fixed_schema(spec: BatchSpec) -> object | None:
     """The schema that every row of a spec has; None where rows may differ, or have none. Raises SpecInvalid."""
     source = body_source(spec) if spec.ways else spec.params
-    return None if templated([source.get(name) for name in _FORMATS]) else wanted_schema(source)
+    return None if templated([source.get(name) for name in FORMATS]) else wanted_schema(source)
 
 
 def check_repair(spec: BatchSpec) -> None:
@@ -73,7 +75,7 @@ def check_repair(spec: BatchSpec) -> None:
         return
     if spec.endpoint != Endpoint.CHAT:
         raise SpecInvalid(f"repair: goes with {Endpoint.CHAT}, not with {spec.endpoint}", "repair")
-    if spec.ways and not any(body_source(spec).get(name) for name in _FORMATS):
+    if spec.ways and not any(body_source(spec).get(name) for name in FORMATS):
         raise SpecInvalid("repair: needs a schema to fit: give response_format in params", "repair")
 
 

@@ -18,6 +18,7 @@ from batchmill.domain.shard import Progress, ShardKey
 from batchmill.domain.span import Span
 from batchmill.ports.objects import Objects
 from batchmill.ports.parts import Parts
+from batchmill.steps.shard.identities import lay_hashes
 
 WRITES = 4
 """Tries at the write itself, before its trouble is the caller's."""
@@ -81,6 +82,8 @@ def commit(
     body = parts.encode(ordered, document.columns)
     metadata = _describe(ordered, body, span, attempt, writer)
     name = ids.part_key(key.batch_id, key.run, key.shard)
+    beside = ids.hashes_key(key.batch_id, key.run, key.shard, attempt, writer)
+    lay_hashes(objects, bucket, document, ordered, beside)  # first: a part that stands is not without them
     for left in reversed(range(WRITES)):
         try:
             objects.create(bucket, name, body, metadata.as_metadata())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from pydantic import TypeAdapter
 
@@ -14,6 +15,9 @@ from batchmill.ports.objects import Objects
 
 _ITEMS: TypeAdapter[list[ShardItem]] = TypeAdapter(list[ShardItem])
 _OBJECTS: TypeAdapter[list[PinnedObject]] = TypeAdapter(list[PinnedObject])
+_AT_ONCE = 1000
+"""Items that are written together: a plan's 50,000 would be 70 MB, and the collector goes through them all."""
+
 _SHARDS, _INPUTS, _CUT = "plan/shards.json", "plan/inputs.json", "plan/cut.json"
 
 
@@ -60,7 +64,7 @@ class Documents:
         except Gone:
             return []
 
-    def put_cut(self, items: Sequence[ShardItem]) -> None:
+    def put_cut(self, items: Iterable[ShardItem]) -> None:
         """Note the shards that are cut so far."""
         self._put_list(_CUT, items)
 
@@ -72,11 +76,11 @@ class Documents:
         """What `put_shards` returned. Raises Gone where nothing has been planned."""
         return ShardList(bucket=self.bucket, key=self._prefix + _SHARDS, count=len(self.shards()))
 
-    def put_shards(self, items: Sequence[ShardItem]) -> ShardList:
+    def put_shards(self, items: Iterable[ShardItem]) -> ShardList:
         """Write shards.json."""
         return self._put_list(_SHARDS, items)
 
-    def put_missing(self, items: Sequence[ShardItem]) -> ShardList:
+    def put_missing(self, items: Iterable[ShardItem]) -> ShardList:
         """Write missing.json."""
         return self._put_list("plan/missing.json", items)
 
@@ -84,9 +88,13 @@ class Documents:
         """Write manifest.json."""
         self._put("manifest.json", body)
 
-    def _put_list(self, name: str, items: Sequence[ShardItem]) -> ShardList:
-        self._put(name, _ITEMS.dump_json(list(items), exclude_none=True))
-        return ShardList(bucket=self.bucket, key=self._prefix + name, count=len(items))
+    def _put_list(self, name: str, items: Iterable[ShardItem]) -> ShardList:
+        left, count, written = iter(items), 0, []
+        while some := list(islice(left, _AT_ONCE)):
+            count += len(some)
+            written.append(_ITEMS.dump_json(some, exclude_none=True)[1:-1])
+        self._put(name, b"[" + b",".join(written) + b"]")
+        return ShardList(bucket=self.bucket, key=self._prefix + name, count=count)
 
     def _put(self, name: str, body: bytes) -> None:
         self._objects.put(self.bucket, self._prefix + name, body, "application/json")

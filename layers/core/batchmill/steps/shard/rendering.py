@@ -12,7 +12,7 @@ from batchmill.domain.errors import RenderFailed, SpecInvalid
 from batchmill.domain.request import Outcome, Request, Row, RowError, error_outcome, located
 from batchmill.ports.schemas import Misfit, Schemas
 from batchmill.ports.templates import Template, Templates
-from batchmill.steps.shard.bodies import body_source, wanted_schema, written
+from batchmill.steps.shard.bodies import FORMATS, body_source, wanted_schema, written
 
 IMAGE_SCHEMES = ("https://", "http://", "data:", "s3://")
 
@@ -24,7 +24,7 @@ class Renderer:
 
     def __init__(self, document: PlanDocument, templates: Templates, schemas: Schemas) -> None:
         self._document, self._schemas = document, schemas
-        self._url, self._model = document.spec.endpoint, document.model
+        self._url, self._model, self._served = document.spec.endpoint, document.model, document.model_served
         self._columns = document.columns
         self._template_sha256 = document.template_sha256 or None
         spec = document.spec
@@ -60,10 +60,10 @@ class Renderer:
             return located(fault, row.place)
         return Request(
             row.row,
-            custom_id(self._document, shard, row),
+            row.custom_id or custom_id(self._document, shard, row),
             self._url,
             payload,
-            carried(row.columns, self._columns),
+            carried(row.columns, self._columns) if self._columns else {},
             _max_tokens(body),
             misfit,
             self._template_sha256,
@@ -87,7 +87,7 @@ class Renderer:
     def _fault(self, body: Mapping[str, Any]) -> RowError | None:
         if body.get("stream"):
             return _STREAMING
-        served, named = self._document.model_served, body.get("model")
+        served, named = self._served, body.get("model")
         if served and named != served:
             return RowError("model_not_found", f"model: the pool serves {served}, not {str(named)[:100]!r}")
         if self._image and not _shown(body["messages"]).startswith(IMAGE_SCHEMES):
@@ -95,7 +95,7 @@ class Renderer:
         return None
 
     def _misfit(self, body: Mapping[str, Any]) -> Misfit | None:
-        schema = wanted_schema(body)
+        schema = wanted_schema(body) if not FORMATS.isdisjoint(body) else None
         if schema is None:
             return None
         if self._last is None or self._last[0] is not schema:  # a template's is the same object for each row
@@ -125,7 +125,7 @@ def unasked(
 
 def carried(columns: Mapping[str, object], names: Sequence[str]) -> dict[str, str | None]:
     """The columns asked for, as strings: text as it is, anything else as JSON, what is not there as None."""
-    return {name: _text(columns.get(name)) for name in names}
+    return {name: value if isinstance(value := columns.get(name), str) else _text(value) for name in names}
 
 
 def _text(value: object) -> str | None:
