@@ -56,7 +56,9 @@ class Local:
 
 
 @click.command()
-@click.option("--bytes", "size", type=click.IntRange(10**6), default=GB, show_default=True, help="Of the local files.")
+@click.option(
+    "--bytes", "size", type=click.IntRange(10**8), default=GB, show_default=True, help="Of a local file of lines."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, metavar="FILE")
 def main(size: int, output: Path) -> None:
     """Plan sparse inputs against a store that counts, and time reading a local file against planning it.
