@@ -205,6 +205,19 @@ def test_a_parked_shard_stays_parked_however_long_its_batch_is_paused_and_does_n
     assert (running.shard().parked, running.world.queue.depth(QUEUE)) == (True, 0)
 
 
+def test_a_paused_batchs_shards_do_not_count_as_old_and_a_resumed_ones_count_from_then() -> None:
+    running = Running()
+    running.dispatch()
+    running.world.clock.move(600)
+    running.pause()
+    running.world.clock.move(600)
+    assert not running.shard().parked  # no worker has seen it yet
+    assert running.world.sweep().oldest_seconds == 0
+    running.pause(False)
+    running.world.clock.move(90)
+    assert running.world.sweep().oldest_seconds == 90
+
+
 def test_a_parked_shard_that_a_resume_missed_is_sent_once() -> None:
     running = Running()
     running.pause()
