@@ -83,6 +83,7 @@ def test_every_field_of_a_batch_is_kept(batches: Batches) -> None:
         times={"in_progress": NOW + 0.1, "finalizing": 1e9},
         notified=True,
         paused=True,
+        pausings=3,
     )
     assert batches.change("batch_1", lambda _: whole) == whole
     assert batches.get("batch_1") == whole
@@ -132,7 +133,7 @@ def test_a_change_that_always_loses_is_transient(batches: Batches) -> None:
 def test_what_a_change_raises_reaches_the_caller_and_nothing_is_written(batches: Batches) -> None:
     batches.change_shard(KEY, SPAN, dispatch("token"))
     with pytest.raises(StaleDispatch):
-        batches.update_shard(KEY, lambda shard: claimed(shard, 99, "worker", NOW))
+        batches.update_shard(KEY, lambda shard: claimed(shard, 99, "m-1", "worker", NOW))
     found = batches.shard(KEY)
     assert found is not None
     assert (found.state, found.attempt) == (ShardState.WAITING, 0)
@@ -168,6 +169,7 @@ def test_every_field_of_a_shard_is_kept(batches: Batches) -> None:
         seen_at=NOW - 1e-6,
         committed_attempt=2,
         progress=Progress(1, 2, 3, 4),
+        doubt=("m-1", 4, 9),
         parked=True,
         created_at=0.1 + 0.2,
         updated_at=NOW,
@@ -179,7 +181,7 @@ def test_every_field_of_a_shard_is_kept(batches: Batches) -> None:
 def test_a_shard_goes_through_its_life(batches: Batches) -> None:
     batches.change_shard(KEY, SPAN, dispatch("token"))
     batches.update_shard(KEY, lambda shard: sent(shard, shard, NOW))
-    batches.update_shard(KEY, lambda shard: claimed(shard, 1, "worker", NOW))
+    batches.update_shard(KEY, lambda shard: claimed(shard, 1, "m-1", "worker", NOW))
     batches.update_shard(KEY, lambda shard: renewed(shard, 1, Progress(ok=5), NOW))
     done = batches.update_shard(KEY, lambda shard: committed(shard, 1, NOW))
     assert done == batches.shard(KEY)
@@ -193,12 +195,12 @@ def test_of_two_claims_that_race_one_holds_the_shard_and_the_other_doubts_it(bat
 
     def claim(shard: Shard) -> Shard:
         if rivals:
-            batches.update_shard(KEY, lambda there: claimed(there, 1, rivals.pop(), NOW))
-        return claimed(shard, 1, "worker", NOW)
+            batches.update_shard(KEY, lambda there: claimed(there, 1, "m-1", rivals.pop(), NOW))
+        return claimed(shard, 1, "m-1", "worker", NOW)
 
     found = batches.update_shard(KEY, claim)
     assert found is not None
-    assert (found.attempt, found.holder, found.doubted) == (1, "rival", (1, 0))
+    assert (found.attempt, found.holder, found.doubt) == (1, "rival", ("m-1", 1, 0))
 
 
 def test_of_two_first_records_that_race_neither_is_lost(batches: Batches) -> None:

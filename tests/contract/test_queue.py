@@ -80,6 +80,16 @@ def test_a_message_comes_back_when_its_visibility_runs_out(case: Case) -> None:
     assert (again.body, again.receipt != first.receipt) == ("one", True)
 
 
+def test_a_message_keeps_its_id_however_often_it_is_taken_and_no_other_has_it(case: Case) -> None:
+    for _ in range(2):
+        case.queue.send(case.url, "one")
+    first, other = case.taken(), case.taken()
+    case.queue.extend(case.url, first.receipt, 0)
+    again = case.taken()
+    assert again.receipt != first.receipt
+    assert again.message_id == first.message_id != other.message_id
+
+
 def test_an_extended_message_stays_hidden(case: Case) -> None:
     case.queue.send(case.url, "one")
     case.queue.extend(case.url, case.taken(visibility_seconds=1).receipt, 60)

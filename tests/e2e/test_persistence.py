@@ -59,6 +59,11 @@ class Up:
         names = sorted(secret["Name"] for secret in client.list_secrets()["SecretList"])
         return [client.get_secret_value(SecretId=name)["SecretString"] for name in names]
 
+    def secret_arns(self) -> list[str]:
+        """By what the stack's outputs name them."""
+        client = local_client("secretsmanager", self.told["aws_endpoint_url"])
+        return sorted(secret["ARN"] for secret in client.list_secrets()["SecretList"])
+
     def ask(self, key: str) -> int:
         """The status with which the API answers to a key."""
         url = f"{self.told['api_url']}/v1/batches"
@@ -121,11 +126,12 @@ def test_a_batch_goes_on_in_another_stack_from_what_was_saved(
         batch_id = first.drop("embed/rows.jsonl", rows_jsonl(ROWS, "row"))
         until(lambda: first.keys(f"batches/{batch_id}/shards/"), 60)
         saved = first.rows(first.keys(f"batches/{batch_id}/shards/"))
-        secrets = first.secrets()
+        secrets, arns = first.secrets(), first.secret_arns()
         first.end(end)
     assert 1000 <= len(saved) < ROWS
     with up(tmp_path, engine) as second:
         assert (second.secrets(), second.told["api_key"]) == (secrets, first.told["api_key"])
+        assert second.secret_arns() == arns
         assert second.ask(first.told["api_key"]) == 200
         batch = second.final(batch_id)
         rows = second.rows(second.keys(ids.results_prefix(batch_id, 0)))

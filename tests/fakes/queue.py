@@ -17,6 +17,7 @@ class Message:
 
     body: str
     visible_at: float
+    message_id: str
     receipt: str = ""
     receives: int = 0
 
@@ -26,18 +27,22 @@ class MemoryQueue:
     """Implements `ports.queue.Queue`. Queues exist as they are named; receive never waits.
 
     Only the latest receipt of a message counts, and only while it is hidden, as a careful user of SQS must assume.
-    `before` is called first in every operation with its name, and may raise.
+    `before` is called first in every operation with its name, and may raise. `sent` is what was ever put in.
     """
 
     clock: Clock
     before: Callable[[str], None] | None = None
     messages: dict[str, list[Message]] = field(default_factory=dict)
+    sent: dict[str, list[str]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, queue_url: str, body: str) -> None:
         self._begin("send")
-        self.messages.setdefault(queue_url, []).append(Message(body, self.clock.now()))
+        self.messages.setdefault(queue_url, []).append(
+            Message(body, self.clock.now(), f"message-{next(self._numbers)}")
+        )
+        self.sent.setdefault(queue_url, []).append(body)
 
     def receive(self, queue_url: str, wait_seconds: int, visibility_seconds: int) -> Received | None:
         self._begin("receive")
@@ -47,7 +52,7 @@ class MemoryQueue:
                     message.receives += 1
                     message.receipt = f"receipt-{next(self._numbers)}"
                     message.visible_at = self.clock.now() + visibility_seconds
-                    return Received(message.body, message.receipt)
+                    return Received(message.body, message.receipt, message.message_id)
             return None
 
     def extend(self, queue_url: str, receipt: str, visibility_seconds: int) -> None:

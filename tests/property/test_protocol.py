@@ -18,7 +18,7 @@ from batchmill.domain.batch import BatchStatus
 from batchmill.domain.errors import NotPausable
 from batchmill.domain.shard import TRANSITIONS, ShardState
 from support.simulation import ROWS, Simulation
-from support.world import execution_ended
+from support.world import QUEUE, execution_ended
 
 
 def check(simulation: Simulation) -> None:
@@ -45,6 +45,8 @@ def check(simulation: Simulation) -> None:
             assert before.state == after.state or (before.state, after.state) in moves
             assert (after.dispatch, after.attempt) >= (before.dispatch, before.attempt)
         assert not [shard for shard in history if shard.parked and shard.state is not ShardState.WAITING]
+    sent = world.queue.sent.get(QUEUE, [])
+    assert len(sent) == len(set(sent))  # one message a dispatch, whoever released the shard how often
 
 
 # A source of its own, seeded: one whose draws Hypothesis chooses cancels four batches of five before anything happens.

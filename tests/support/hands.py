@@ -52,7 +52,9 @@ class Workers:
         name = f"worker-{len(self.hands)}-{self.random.random()}"
         now = self.world.clock.now()
         try:
-            shard = self.world.batches.update_shard(key, lambda old: claimed(old, message.dispatch, name, now))
+            shard = self.world.batches.update_shard(
+                key, lambda old: claimed(old, message.dispatch, taken.message_id, name, now)
+            )
         except Conflict:
             self.world.queue.delete(QUEUE, taken.receipt)
             return

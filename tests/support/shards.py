@@ -44,7 +44,7 @@ class Running:
         now = self.world.clock.now()
         before = self.shard(n).attempt
         while self.shard(n).attempt == before:  # a holder that does not renew is evicted at the second look
-            self.world.batches.update_shard(self.key(n), lambda old: claimed(old, dispatch, "worker", now))
+            self.world.batches.update_shard(self.key(n), lambda old: claimed(old, dispatch, "m-1", "worker", now))
         return self.shard(n)
 
     def outcomes(self, n: int = 0, attempt: int = 1) -> list[Outcome]:

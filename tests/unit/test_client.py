@@ -154,7 +154,7 @@ def test_a_running_batchs_progress_is_the_sum_over_its_shards(setting: Setting) 
     for n in range(2):
         key = ShardKey(batch.batch_id, 0, n)
         setting.batches.change_shard(key, Span(0, n, n + 1), lambda old: dispatched(old, "token", place, 9.0, 1.0))
-        setting.batches.update_shard(key, lambda old: claimed(old, 1, "me", 1.0))
+        setting.batches.update_shard(key, lambda old: claimed(old, 1, "m-1", "me", 1.0))
         setting.batches.update_shard(key, lambda old: renewed(old, 1, Progress(2, 1, 5, 6), 2.0))
     snapshot = setting.client.snapshot(batch.batch_id, 2.0)
     assert snapshot.progress == Progress(4, 2, 10, 12)
@@ -186,7 +186,7 @@ def test_pause_asks_the_pause_function_for_a_batch_that_may_be_paused(setting: S
     batch = setting.batch()
     setting.client.pause(batch.batch_id, paused)
     ((name, payload),) = setting.calls.made
-    assert (name, json.loads(payload)) == ("pause-function", {"batch_id": batch.batch_id, "paused": paused})
+    assert (name, json.loads(payload)) == ("pause-function", {"batch_id": batch.batch_id, "paused": paused, "seen": 0})
 
 
 def test_pause_asks_nobody_for_a_batch_that_is_ending(setting: Setting) -> None:

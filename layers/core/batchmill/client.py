@@ -18,6 +18,7 @@ from batchmill.contracts.intake import INPUTS_LIMIT, Submission, Submitted, Subm
 from batchmill.contracts.manifest import Manifest
 from batchmill.contracts.outputs import StackOutputs
 from batchmill.contracts.spec import BatchSpec
+from batchmill.contracts.workflow import PauseInput
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, Input, pausing
 from batchmill.domain.errors import BatchNotFound, Gone, InputMissing, Transient, UserError
@@ -161,10 +162,11 @@ class StackClient:
         return answer if isinstance(answer, dict) else {}
 
     def pause(self, batch_id: str, paused: bool) -> None:
-        """Have a batch paused, or go on. Raises BatchNotFound, NotPausable."""
-        pausing(self.get(batch_id), paused, 0.0)  # of the function, the refusal would be a failure
-        payload = json.dumps({"batch_id": batch_id, "paused": paused}).encode()
-        self._functions.invoke(self.outputs.pause_function, payload)
+        """Have a batch paused, or go on, unless others change that meanwhile. Raises BatchNotFound, NotPausable."""
+        batch = self.get(batch_id)
+        pausing(batch, paused, 0.0)  # of the function, the refusal would be a failure
+        asked = PauseInput(batch_id=batch_id, paused=paused, seen=batch.pausings)
+        self._functions.invoke(self.outputs.pause_function, asked.model_dump_json().encode())
 
     def download(self, batch: Batch, folder: Path) -> Downloaded:
         """Copy a run's parts to `folder`/results and its manifest to `folder`/manifest.json, each file whole or not

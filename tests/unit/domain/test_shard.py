@@ -21,6 +21,7 @@ from batchmill.domain.shard import (
     lease_is_dead,
     observed,
     parked,
+    released,
     renewed,
     rerouted,
     sent,
@@ -39,7 +40,7 @@ def waiting() -> Shard:
 
 
 def running() -> Shard:
-    return claimed(sent(waiting(), waiting(), 2.0), 1, "worker-1", 3.0)
+    return claimed(sent(waiting(), waiting(), 2.0), 1, "m-1", "worker-1", 3.0)
 
 
 def test_a_dispatch_stores_its_token_before_anything_is_sent() -> None:
@@ -48,20 +49,20 @@ def test_a_dispatch_stores_its_token_before_anything_is_sent() -> None:
 
 
 def test_a_claim_before_the_dispatch_has_noted_that_it_sent_stands() -> None:
-    shard = claimed(waiting(), 1, "worker-1", 2.0)
+    shard = claimed(waiting(), 1, "m-1", "worker-1", 2.0)
     assert sent(shard, waiting(), 3.0) is shard
 
 
 def test_a_message_of_an_earlier_dispatch_claims_nothing() -> None:
     again = dispatched(running(), "token-2", PLACE, 100.0, 4.0)
     with pytest.raises(StaleDispatch, match="at dispatch 2, not 1"):
-        claimed(again, 1, "worker-1", 5.0)
+        claimed(again, 1, "m-1", "worker-1", 5.0)
 
 
 def test_a_redelivery_evicts_a_holder_that_has_not_renewed_since_the_first() -> None:
-    doubted = claimed(running(), 1, "worker-2", 4.0)
+    doubted = claimed(running(), 1, "m-1", "worker-2", 4.0)
     assert (doubted.attempt, doubted.holder) == (1, "worker-1")
-    second = claimed(doubted, 1, "worker-2", 9.0)
+    second = claimed(doubted, 1, "m-1", "worker-2", 9.0)
     assert (second.attempt, second.holder) == (2, "worker-2")
     with pytest.raises(Evicted):
         renewed(second, 1, Progress(), 5.0)
@@ -73,15 +74,30 @@ def test_a_redelivery_evicts_a_holder_that_has_not_renewed_since_the_first() -> 
 def test_a_holder_that_renews_is_never_evicted_by_a_message_that_came_twice() -> None:
     shard = running()
     for i in range(5):
-        shard = claimed(shard, 1, "worker-2", 10.0 + i)
+        shard = claimed(shard, 1, "m-1", "worker-2", 10.0 + i)
         shard = renewed(shard, 1, Progress(), 10.5 + i)
     assert (shard.attempt, shard.holder) == (1, "worker-1")
+
+
+def test_others_messages_neither_evict_a_holder_nor_take_the_doubt_of_the_first() -> None:
+    shard = claimed(running(), 1, "m-2", "worker-2", 4.0)
+    for message in ("m-3", "m-4", "m-3"):
+        assert claimed(shard, 1, message, "worker-3", 5.0) is shard
+    assert claimed(shard, 1, "m-2", "worker-4", 9.0).holder == "worker-4"
+
+
+def test_a_doubt_from_before_a_renewal_is_anybodys_to_take() -> None:
+    shard = renewed(claimed(running(), 1, "m-2", "worker-2", 4.0), 1, Progress(), 5.0)
+    shard = claimed(shard, 1, "m-3", "worker-3", 6.0)
+    assert (shard.holder, shard.doubt) == ("worker-1", ("m-3", 1, 1))
+    assert claimed(shard, 1, "m-2", "worker-2", 7.0) is shard
+    assert claimed(shard, 1, "m-3", "worker-3", 8.0).holder == "worker-3"
 
 
 def test_a_new_attempt_starts_its_own_lease() -> None:
     shard = observed(running(), 10.0)
     shard = given_back(shard, 1, 20.0)
-    shard = claimed(shard, 1, "worker-2", 500.0)
+    shard = claimed(shard, 1, "m-1", "worker-2", 500.0)
     assert not lease_is_dead(shard, 30.0, 501.0)
     assert (shard.renewal, shard.seen_renewal) == (0, -1)
 
@@ -120,7 +136,7 @@ def test_committed_is_the_end_and_only_takes_tokens() -> None:
     again = dispatched(shard, "token-2", PLACE, 100.0, 7.0)
     assert (again.state, again.token, again.dispatch) == (ShardState.COMMITTED, "token-2", 1)
     with pytest.raises(StaleDispatch):
-        claimed(shard, 1, "late", 8.0)
+        claimed(shard, 1, "m-1", "late", 8.0)
 
 
 def test_an_answer_clears_only_the_token_it_answered() -> None:
@@ -165,8 +181,24 @@ def test_a_dispatch_that_is_held_back_is_parked_unless_the_shard_has_moved_on() 
 
 def test_a_message_is_not_noted_as_sent_once_its_claim_has_been_parked_again() -> None:
     before = held_back(waiting(), 1, 2.0)
-    shard = parked(claimed(before, 1, "worker-1", 3.0), 1, 4.0)
+    shard = parked(claimed(before, 1, "m-1", "worker-1", 3.0), 1, 4.0)
     assert sent(shard, before, 5.0) is shard
+
+
+def test_a_release_makes_every_earlier_message_one_of_the_past_and_leaves_the_shard_parked() -> None:
+    before = held_back(waiting(), 1, 2.0)
+    shard = released(before, 3.0)
+    assert (shard.state, shard.parked, shard.dispatch, shard.token) == (ShardState.WAITING, True, 2, "token-1")
+    assert sent(shard, before, 4.0) is shard
+    assert not sent(shard, shard, 4.0).parked
+    assert held_back(shard, 1, 4.0) is shard
+    with pytest.raises(StaleDispatch, match="at dispatch 2, not 1"):
+        claimed(shard, 1, "m-1", "worker-1", 5.0)
+
+
+@pytest.mark.parametrize("shard", [waiting(), running(), answered(held_back(waiting(), 1, 2.0), "token-1", 3.0)])
+def test_what_is_not_parked_or_what_nobody_waits_for_is_not_released(shard: Shard) -> None:
+    assert released(shard, 4.0) is shard
 
 
 @pytest.mark.parametrize(
@@ -174,7 +206,7 @@ def test_a_message_is_not_noted_as_sent_once_its_claim_has_been_parked_again() -
     [
         lambda shard: dispatched(shard, "token-2", PLACE, 100.0, 5.0),
         lambda shard: sent(shard, shard, 5.0),
-        lambda shard: claimed(shard, 1, "worker-1", 5.0),
+        lambda shard: claimed(shard, 1, "m-1", "worker-1", 5.0),
         lambda shard: rerouted(shard, 5.0),
         lambda shard: committed(shard, 1, 5.0),
     ],

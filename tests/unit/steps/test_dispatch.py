@@ -121,6 +121,6 @@ def _parked_by_a_worker(running: Running) -> None:
     running.pause()
     taken = running.world.queue.receive(QUEUE, 0, 30)
     assert taken is not None
-    running.world.batches.update_shard(running.key(), lambda old: claimed(old, 1, "worker", 1.0))
+    running.world.batches.update_shard(running.key(), lambda old: claimed(old, 1, "m-1", "worker", 1.0))
     running.world.batches.update_shard(running.key(), lambda old: parked(old, 1, 1.0))
     running.world.queue.delete(QUEUE, taken.receipt)

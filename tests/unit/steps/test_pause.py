@@ -6,8 +6,9 @@ import pytest
 
 from batchmill.contracts.workflow import CancelInput, PauseInput
 from batchmill.domain.batch import BatchStatus, pausing
-from batchmill.domain.errors import BatchNotFound, NotPausable
+from batchmill.domain.errors import BatchNotFound, NotPausable, Transient
 from batchmill.domain.shard import ShardState
+from batchmill.steps.pause import WAITED_FOR_SECONDS
 from support.shards import Running
 from support.world import QUEUE
 
@@ -35,7 +36,7 @@ def test_a_resume_sends_every_parked_shard_again_by_its_own_dispatch() -> None:
     running.pause(False)
     assert states(running) == [(ShardState.SENT, False)] * 2
     bodies = [json.loads(message.body) for message in running.world.queue.messages[QUEUE]]
-    assert [(body["shard"], body["dispatch"]) for body in bodies] == [(0, 1), (1, 1)]
+    assert [(body["shard"], body["dispatch"]) for body in bodies] == [(0, 2), (1, 2)]
     assert running.world.workflow.answers == {}
 
 
@@ -55,6 +56,52 @@ def test_a_call_that_comes_after_another_pause_does_not_undo_it() -> None:
     batch = running.world.pause(PauseInput(batch_id=running.batch_id))
     assert batch.paused
     assert running.world.queue.depth(QUEUE) == 0
+
+
+def test_a_call_that_is_tried_again_after_another_pause_does_not_undo_it() -> None:
+    running = Running()
+    running.pause()
+    running.dispatch()
+    seen = running.world.batches.get(running.batch_id).pausings
+    resume = PauseInput(batch_id=running.batch_id, paused=False, seen=seen)
+    assert not running.world.pause(resume).paused
+    running.pause()
+    before = running.world.batches.get(running.batch_id)
+    assert running.world.pause(resume) == before
+    assert (before.paused, before.pausings) == (True, 3)
+
+
+def test_a_call_that_is_tried_again_because_it_took_long_sends_what_is_parked_still() -> None:
+    running = Running()
+    running.pause()
+    running.dispatch()
+    resume = PauseInput(batch_id=running.batch_id, paused=False, seen=1)
+    running.world.queue.before = _refusing
+    with pytest.raises(Transient):
+        running.world.pause(resume)
+    running.world.queue.before = None
+    running.world.pause(resume)
+    assert states(running) == [(ShardState.SENT, False)]
+    assert running.world.batches.get(running.batch_id).pausings == 2
+
+
+def _refusing(operation: str) -> None:
+    raise Transient(f"no {operation} today")
+
+
+@pytest.mark.parametrize(("waited_for", "sent"), [(True, 2), (False, 3)])
+def test_a_call_that_somebody_waits_for_leaves_to_sweep_what_would_take_too_long(waited_for: bool, sent: int) -> None:
+    running = Running()
+    running.pause()
+    for n in range(3):
+        running.dispatch(f"token-{n}", n)
+    running.world.queue.before = lambda _: running.world.clock.move(WAITED_FOR_SECONDS / 2)
+    if not waited_for:
+        running.world.batches.change(running.batch_id, lambda old: pausing(old, False, 5.0))
+    running.world.pause(PauseInput(batch_id=running.batch_id, paused=False if waited_for else None))
+    assert states(running).count((ShardState.SENT, False)) == sent
+    assert running.world.sweep().released == 3 - sent
+    assert states(running) == [(ShardState.SENT, False)] * 3
 
 
 def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:

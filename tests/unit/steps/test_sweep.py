@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from batchmill.contracts.workflow import CancelInput, CloseInput, LandInput, PauseInput, RunInput
+from batchmill.contracts.workflow import CancelInput, CloseInput, PauseInput, RunInput
 from batchmill.domain import ids
-from batchmill.domain.batch import BatchStatus, pausing
+from batchmill.domain.batch import pausing
 from batchmill.domain.errors import Transient
 from batchmill.domain.shard import Progress, ShardState, given_back, renewed, rerouted
-from batchmill.steps.shard.committing import standing_part
 from batchmill.steps.sweep import OVERDUE_SECONDS
 from support.shards import Running
 from support.world import DATA, LEASE, QUEUE
@@ -206,6 +205,19 @@ def test_a_parked_shard_stays_parked_however_long_its_batch_is_paused_and_does_n
     assert (running.shard().parked, running.world.queue.depth(QUEUE)) == (True, 0)
 
 
+def test_a_paused_batchs_shards_do_not_count_as_old_and_a_resumed_ones_count_from_then() -> None:
+    running = Running()
+    running.dispatch()
+    running.world.clock.move(600)
+    running.pause()
+    running.world.clock.move(600)
+    assert not running.shard().parked  # no worker has seen it yet
+    assert running.world.sweep().oldest_seconds == 0
+    running.pause(False)
+    running.world.clock.move(90)
+    assert running.world.sweep().oldest_seconds == 90
+
+
 def test_a_parked_shard_that_a_resume_missed_is_sent_once() -> None:
     running = Running()
     running.pause()
@@ -222,70 +234,3 @@ def test_a_paused_batch_ends_at_its_deadline_all_the_same() -> None:
     running.world.clock.move(3600)
     assert running.world.sweep().ended == 1
     assert running.world.workflow.answers["token-1"].error == "DeadlineExceeded"
-
-
-HOPELESS = b"endpoint: /v1/embeddings\ninput: '{{ text }}'\nmax_error_ratio: 0.5\n"
-
-
-def tell(running: Running, n: int, ok: int, errors: int) -> None:
-    """A worker's renewal of a shard."""
-    now = running.world.clock.now()
-    running.world.batches.update_shard(running.key(n), lambda old: renewed(old, 1, Progress(ok, errors), now))
-
-
-@pytest.mark.parametrize(("ok", "errors", "stopped"), [(50, 50, 0), (49, 51, 1), (0, 99, 0), (0, 100, 1)])
-def test_a_batch_of_too_many_errors_is_ended_and_keeps_what_is_done(ok: int, errors: int, stopped: int) -> None:
-    running = Running(profile=HOPELESS)
-    for n in (0, 1):
-        running.dispatch(f"token-{n}", n)
-        running.claim(n)
-    tell(running, 0, ok, 0)
-    tell(running, 1, 0, errors)
-    world = running.world
-    assert world.sweep().stopped == stopped
-    assert [answer.error for answer in world.workflow.answers.values()] == ["Cancelled", "Cancelled"] * stopped
-    if stopped:
-        running.commit(0)
-        closing = world.close(CloseInput(batch_id=running.batch_id, run=0))
-        assert closing.missing.count == len(running.items) - 1
-        for item in running.items[1:]:
-            world.land(LandInput(batch_id=running.batch_id, run=0, shard=item))
-        batch = world.complete(RunInput(batch_id=running.batch_id, run=0))
-        assert (batch.status, batch.counts.completed) == (BatchStatus.FAILED, len(running.outcomes(0)))
-        (problem,) = batch.problems
-        assert (problem.code, problem.param) == ("too_many_errors", "max_error_ratio")
-        assert f"{errors} of the first {ok + errors} rows" in problem.message
-
-
-def test_a_batch_that_says_nothing_of_errors_runs_to_its_end() -> None:
-    running = Running()
-    running.dispatch()
-    running.claim()
-    tell(running, 0, 0, 1000)
-    assert running.world.sweep().stopped == 0
-
-
-def test_a_batch_that_is_cancelled_meanwhile_stays_so() -> None:
-    running = Running(profile=HOPELESS)
-    running.dispatch("token-1")
-    running.claim()
-    tell(running, 0, 0, 1000)
-    world = running.world
-
-    def cancel() -> None:
-        world.cancel(CancelInput(batch_id=running.batch_id))
-
-    world.batches.between = cancel
-    assert world.sweep().stopped == 0
-    assert world.batches.get(running.batch_id).status is BatchStatus.CANCELLING
-
-
-def test_what_no_renewal_told_of_a_shard_its_part_tells() -> None:
-    running = Running(profile=HOPELESS)
-    running.dispatch("token-1")
-    running.claim()
-    running.commit()
-    part = standing_part(running.world.objects, DATA, running.key())
-    assert part is not None
-    running.world.sweep.answering.part_stands(running.key(), part)
-    assert running.shard().progress.ok == len(running.outcomes())

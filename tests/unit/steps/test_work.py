@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,6 @@ from batchmill.contracts.workflow import CancelInput
 from batchmill.domain.errors import EngineDown, Transient
 from batchmill.domain.shard import ShardState
 from batchmill.ports.engine import Reply
-from batchmill.ports.queue import Received
 from batchmill.steps.work import Work
 from fakes.clock import FakeClock
 from fakes.engine import ScriptedEngine
@@ -53,7 +53,7 @@ async def test_a_message_of_the_past_is_deleted_and_nothing_is_asked(state: str)
     if state == "cancelled":
         running.world.cancel(CancelInput(batch_id=running.batch_id))
     if state == "unknown":
-        taken = Received(json.dumps({"batch_id": "batch_x", "run": 0, "shard": 0, "dispatch": 1}), taken.receipt)
+        taken = replace(taken, body=json.dumps({"batch_id": "batch_x", "run": 0, "shard": 0, "dispatch": 1}))
     engine = ScriptedEngine()
     await worker(running, engine).take(taken)
     assert sum(engine.asked.values()) == 0

@@ -89,7 +89,7 @@ async def test_a_worker_that_lost_its_shard_before_it_could_park_it_leaves_the_m
 
 def _taken_over(running: Running) -> None:
     while running.shard().holder != "another":
-        running.world.batches.update_shard(running.key(), lambda old: claimed(old, 1, "another", 1.0))
+        running.world.batches.update_shard(running.key(), lambda old: claimed(old, 1, "m-1", "another", 1.0))
 
 
 async def test_a_message_too_many_as_a_release_may_send_it_costs_nothing() -> None:

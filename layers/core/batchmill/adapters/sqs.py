@@ -43,7 +43,7 @@ class SqsQueue:
                 WaitTimeSeconds=min(wait_seconds, _LONGEST_WAIT_S),
                 VisibilityTimeout=min(visibility_seconds, _LONGEST_VISIBILITY_S),
             ).get("Messages", [])
-        return Received(found[0]["Body"], found[0]["ReceiptHandle"]) if found else None
+        return Received(found[0]["Body"], found[0]["ReceiptHandle"], found[0]["MessageId"]) if found else None
 
     def extend(self, queue_url: str, receipt: str, visibility_seconds: int) -> None:
         """Hide the message for that long from now; 0 gives it back. A receipt of the past is ignored.

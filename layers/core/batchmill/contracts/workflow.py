@@ -112,11 +112,13 @@ class CancelInput(_Payload):
 class PauseInput(_Payload):
     """The payload of pause. `paused` left out: the record says it already, and only what is parked is to be sent.
 
-    (A call that is begun and not waited for may come late: it must not undo what was asked since.)
+    `seen`: the record's `pausings` as the caller knew them; where there have been others since, nothing is changed.
+    (A call that is begun, or tried again, may come late: it must not undo what was asked since.)
     """
 
     batch_id: str
     paused: bool | None = None
+    seen: int | None = None
 
 
 class ShardMessage(BaseModel):

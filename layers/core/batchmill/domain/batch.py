@@ -94,7 +94,8 @@ class Batch:
 
     `ending` is what close found: the final status that complete will set. `closings` counts the executions that were
     started to close the batch after its own had ended badly. `notified`: the callbacks of its end are in their queue.
-    `paused`: none of its shards is to be worked at until it is resumed; its deadline stays.
+    `paused`: none of its shards is to be worked at until it is resumed; its deadline stays. `pausings` counts how often
+    it was paused and resumed, so that a call that comes late can tell.
     """
 
     batch_id: str
@@ -116,6 +117,7 @@ class Batch:
     times: Mapping[str, float] = field(default_factory=dict)
     notified: bool = False
     paused: bool = False
+    pausings: int = 0
 
     @property
     def final(self) -> bool:
@@ -135,16 +137,18 @@ def moved(batch: Batch, status: BatchStatus, now: float) -> Batch:
     return replace(batch, status=status, paused=paused, times={**batch.times, status.value: now})
 
 
-def pausing(batch: Batch, paused: bool, now: float) -> Batch:
+def pausing(batch: Batch, paused: bool, now: float, seen: int | None = None) -> Batch:
     """The batch paused, or resumed, with the time noted; unchanged if it is so already.
 
+    `seen` is the count of `pausings` that the caller knew: unchanged too if there have been others since.
     Raises NotPausable for a batch that is ending or final.
     """
     if batch.status not in PAUSABLE:
         raise NotPausable(f"cannot {'pause' if paused else 'resume'} a batch with status '{batch.status}'")
-    if batch.paused is paused:
+    if batch.paused is paused or seen not in (None, batch.pausings):
         return batch
-    return replace(batch, paused=paused, times={**batch.times, "paused" if paused else "resumed": now})
+    times = {**batch.times, "paused" if paused else "resumed": now}
+    return replace(batch, paused=paused, pausings=batch.pausings + 1, times=times)
 
 
 CLOSING = "closing"

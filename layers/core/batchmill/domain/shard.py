@@ -31,6 +31,7 @@ TRANSITIONS: frozenset[tuple[ShardState, ShardState, str]] = frozenset(
         (_W, _W, "dispatch"),
         (_S, _W, "dispatch"),
         (_R, _W, "dispatch"),
+        (_W, _W, "send"),
         (_W, _S, "send"),
         (_W, _R, "work"),
         (_S, _R, "work"),
@@ -43,7 +44,7 @@ TRANSITIONS: frozenset[tuple[ShardState, ShardState, str]] = frozenset(
     }
 )
 """(from, to, by): `by` is the step that may, `commit` being whoever has seen the part
-(work, land, dispatch, resume, sweep), `reroute` sweep, and resume for a dead letter, and `send` whoever has put the
+(work, land, dispatch, resume, sweep), `reroute` sweep, and resume for a dead letter, and `send` whoever puts the
 message into the pool's queue (dispatch; pause and sweep for a parked shard)."""
 
 
@@ -78,9 +79,9 @@ class Shard:
     the task token that waits for it, None when none does. `renewal` counts the holder's renewals; `seen_renewal`
     and `seen_at` are sweep's own notes of it, so that a lease is judged by one clock alone. `rerouting` says that
     the token is to be failed, and stays until another dispatch takes the shard. `asked` is when the state machine
-    entered the dispatch that stands, and its retry: a slower, older call must not replace its token. `doubted` is the
-    attempt and renewal count at which a redelivered message found a holder. `failures` counts attempts that ended by
-    an error of ours. `parked`: the shard waits, and since its batch is paused no message of its dispatch is in a queue.
+    entered the dispatch that stands, and its retry: a slower, older call must not replace its token. `doubt` is the
+    message that found a holder, and the attempt and renewal count that it found. `failures` counts attempts that ended
+    by an error of ours. `parked`: the shard waits, and no message of its dispatch is known to be out.
     """
 
     key: ShardKey
@@ -102,7 +103,7 @@ class Shard:
     progress: Progress = Progress()
     rerouting: bool = False
     asked: tuple[str, int] = ("", 0)
-    doubted: tuple[int, int] | None = None
+    doubt: tuple[str, int, int] | None = None
     failures: int = 0
     parked: bool = False
     created_at: float = 0.0
@@ -153,7 +154,7 @@ def dispatched(
         holder="",
         rerouting=False,
         asked=asked,
-        doubted=None,
+        doubt=None,
     )
 
 
@@ -175,18 +176,35 @@ def held_back(shard: Shard, dispatch: int, now: float) -> Shard:
     return _move(shard, ShardState.WAITING, "dispatch", now, parked=True)
 
 
-def claimed(shard: Shard, dispatch: int, holder: str, now: float) -> Shard:
+def releasable(shard: Shard) -> bool:
+    """Whether it is to be sent once its batch goes on."""
+    return shard.parked and shard.token is not None
+
+
+def released(shard: Shard, now: float) -> Shard:
+    """The shard's message is about to be sent, of a dispatch of its own: what others send of it is of the past.
+
+    It stays parked until that is `sent`: whoever is cut off in between leaves it to the next. No change if it is not
+    `releasable`.
+    """
+    if not releasable(shard):
+        return shard
+    return _move(shard, ShardState.WAITING, "send", now, parked=True, dispatch=shard.dispatch + 1, doubt=None)
+
+
+def claimed(shard: Shard, dispatch: int, message: str, holder: str, now: float) -> Shard:
     """A worker takes the shard, or looks at its holder; it has it where the result names it as the holder.
 
-    A shard that somebody holds is only doubted at first: the message comes again after a lease, and a holder that has
-    not renewed by then is evicted. (A message can come twice: its holder must not be evicted for that.)
+    A shard that somebody holds is only doubted at first: `message` (an id) comes again after a lease, and a holder that
+    has not renewed by then is evicted. Another message tells nothing of that lease, and leaves the doubt as it is.
     Raises StaleDispatch if the message is of the past.
     """
     if shard.dispatch != dispatch or shard.state is ShardState.COMMITTED:
         raise StaleDispatch(f"shard {shard.key.shard} is {shard.state} at dispatch {shard.dispatch}, not {dispatch}")
-    held = (shard.attempt, shard.renewal)
-    if shard.state is ShardState.RUNNING and shard.doubted != held:
-        return replace(shard, doubted=held)
+    doubt = (message, shard.attempt, shard.renewal)
+    if shard.state is ShardState.RUNNING and shard.doubt != doubt:
+        renewed_since = shard.doubt is None or shard.doubt[1:] != doubt[1:]
+        return replace(shard, doubt=doubt) if renewed_since else shard
     return _move(
         shard,
         ShardState.RUNNING,
@@ -196,7 +214,7 @@ def claimed(shard: Shard, dispatch: int, holder: str, now: float) -> Shard:
         holder=holder,
         renewal=0,
         seen_renewal=-1,
-        doubted=None,
+        doubt=None,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Received:
-    """A message taken from a queue; `receipt` names this taking of it."""
+    """A message taken from a queue. `receipt` names this taking of it, `message_id` the message itself."""
 
     body: str
     receipt: str
+    message_id: str
 
 
 class Queue(Protocol):

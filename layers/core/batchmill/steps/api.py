@@ -169,10 +169,19 @@ class Api:
         return batch
 
     def _pause(self, batch_id: str, paused: bool) -> Batch:
-        """Note it at once; sending parked shards again, of which there may be many, is the pause function's."""
+        """Note it at once; sending parked shards again, of which there may be many, is the pause function's.
+
+        A resume of what is not paused begins nothing: should the first one's call be lost, sweep sends the shards.
+        """
         now = self.clock.now()
-        batch = self.accepting.batches.change(batch_id, lambda old: pausing(old, paused, now))
-        if not batch.paused:
+        before: list[Batch] = []
+
+        def change(old: Batch) -> Batch:
+            before[:] = [old]
+            return pausing(old, paused, now)
+
+        batch = self.accepting.batches.change(batch_id, change)
+        if before[0].paused and not batch.paused:
             payload = PauseInput(batch_id=batch_id).model_dump_json(exclude_none=True).encode()
             self.functions.begin(self.places.pause_function, payload)
         return batch

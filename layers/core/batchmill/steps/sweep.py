@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 class Swept:
     """What one sweep did, in shards. `closed`: batches that it started to close; `failed`: looks that met trouble.
 
-    `oldest_seconds` leaves out what is parked: nobody is to do it now. `stopped`: batches that it ended because too
-    many of their rows are errors.
+    `oldest_seconds` leaves out paused batches, of which nobody is to do anything, and counts from when one was resumed.
+    `stopped`: batches that it ended because too many of their rows are errors.
     """
 
     open: int = 0
@@ -76,8 +76,6 @@ class Sweep:
         self._seen.clear()
         for shard in self.batches.open_shards():
             swept.open += 1
-            if not shard.parked:
-                swept.oldest_seconds = max(swept.oldest_seconds, self.clock.now() - shard.created_at)
             with self._counted(swept, shard.key):
                 self._look(shard, swept)
         for batch in self.batches.live():
@@ -124,11 +122,12 @@ class Sweep:
                     self.answering.fail(shard, Cancelled(f"batch {batch.batch_id} has too many errors"))
 
     def _look(self, shard: Shard, swept: Swept) -> None:
+        batch = self._batch(shard.key.batch_id)
+        swept.oldest_seconds = max(swept.oldest_seconds, self._age(shard, batch))
         if shard.state is ShardState.COMMITTED:
             self.answering.succeed(shard)
             swept.answered += 1
             return
-        batch = self._batch(shard.key.batch_id)
         if batch is None or batch.status is not BatchStatus.IN_PROGRESS:
             self.answering.fail(shard, Cancelled(f"batch {shard.key.batch_id} is not running"))
             swept.ended += 1
@@ -140,8 +139,15 @@ class Sweep:
         elif shard.state is ShardState.RUNNING:
             self._look_at_lease(shard, swept)
         elif not batch.paused:
-            swept.released += self.releasing(batch, shard)
+            swept.released += self.releasing(shard)
             self.releasing.sending.wake(shard)  # whoever sent it may have failed to; a deployment undoes a wake
+
+    def _age(self, shard: Shard, batch: Batch | None) -> float:
+        """For how many seconds the shard could have been worked at."""
+        if batch is None:
+            return self.clock.now() - shard.created_at
+        since = max(shard.created_at, batch.times.get("resumed", 0.0))
+        return 0.0 if batch.paused else self.clock.now() - since
 
     def _look_at_lease(self, shard: Shard, swept: Swept) -> None:
         now = self.clock.now()

@@ -94,7 +94,7 @@ class Work:
         key = ShardKey(message.batch_id, message.run, message.shard)
         name = self._name(taken)
         try:
-            claim = await asyncio.to_thread(self._claim, key, message.dispatch, name)
+            claim = await asyncio.to_thread(self._claim, key, message.dispatch, taken.message_id, name)
         except Transient:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one shard must not end the others
@@ -130,11 +130,11 @@ class Work:
         """Who claims: this worker, by this taking of a message (it may hold another message of the same shard)."""
         return f"{self.tools.holder}/{hashlib.sha256(taken.receipt.encode()).hexdigest()[:12]}"
 
-    def _claim(self, key: ShardKey, dispatch: int, holder: str) -> tuple[Shard, bool] | None:
+    def _claim(self, key: ShardKey, dispatch: int, message: str, holder: str) -> tuple[Shard, bool] | None:
         """The shard, as `holder`'s or as another's, and whether its batch is paused; None for a message of the past."""
         tools, now = self.tools, self.tools.clock.now()
         try:
-            shard = tools.batches.update_shard(key, lambda old: claimed(old, dispatch, holder, now))
+            shard = tools.batches.update_shard(key, lambda old: claimed(old, dispatch, message, holder, now))
             batch = tools.batches.get(key.batch_id)
         except (StaleDispatch, BatchNotFound):
             return None

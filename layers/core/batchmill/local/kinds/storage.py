@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from typing import Any
 
 from botocore.exceptions import ClientError
+from moto.utilities.id_generator import TAG_KEY_CUSTOM_ID
 
 from batchmill.local.host import Wanted
 from batchmill.local.intrinsics import Made, TemplateError
@@ -67,12 +69,16 @@ def table(wanted: Wanted) -> Made:
 
 
 def secret(wanted: Wanted) -> Made:
-    """AWS::SecretsManager::Secret, with the string given, or one generated in this or a past life of the stack."""
+    """AWS::SecretsManager::Secret, with the string given, or one generated in this or a past life of the stack.
+
+    Its ARN's suffix is made of its name: in the next life of the stack it is the same.
+    """
     generate, name = wanted.get("GenerateSecretString"), wanted.name("Name", 256)
     value = wanted.get("SecretString") or ""
     if generate is not None:
         value = wanted.host.secrets.get(name) or _generated(generate)
-    arn = wanted.host.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"]
+    suffix = {"Key": TAG_KEY_CUSTOM_ID, "Value": hashlib.sha256(name.encode()).hexdigest()[:6]}
+    arn = wanted.host.client("secretsmanager").create_secret(Name=name, SecretString=value, Tags=[suffix])["ARN"]
     return Made(arn, {"Id": arn})
 
 
