@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from batchmill.client import StackClient, StackOutputs, file_sha256
+from batchmill.client import StackClient, file_sha256
 from batchmill.contracts.intake import ENVELOPE, Submitted
 from batchmill.contracts.manifest import Manifest, ManifestFile
+from batchmill.contracts.outputs import StackOutputs
 from batchmill.contracts.spec import BatchSpec
 from batchmill.domain import ids
 from batchmill.domain.batch import Batch, BatchStatus, Counts

@@ -28,8 +28,6 @@ from batchmill.ports.batches import Batches
 from batchmill.ports.objects import Objects
 from batchmill.ports.queue import Queue
 
-__all__ = ["StackOutputs"]  # of what is imported here
-
 _DOWNLOADS = 8
 _HASH_BLOCK = 1024 * 1024
 

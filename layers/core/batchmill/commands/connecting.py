@@ -6,7 +6,8 @@ from batchmill.adapters.account import ClientFactory, LambdaFunctions, S3Files, 
 from batchmill.adapters.dynamodb import DynamoBatches
 from batchmill.adapters.s3 import S3Objects
 from batchmill.adapters.sqs import SqsQueue
-from batchmill.client import StackClient, StackOutputs
+from batchmill.client import StackClient
+from batchmill.contracts.outputs import StackOutputs
 
 
 def connect(stack_name: str, factory: ClientFactory | None = None) -> StackClient:
